@@ -1,0 +1,13 @@
+/** The machine's public surface: all that the server may import. */
+export type { BootModule } from './boot/boot-protocol.ts';
+export { ImageError } from './boot/boot-protocol.ts';
+export type {
+  ExecutionHook,
+  MachineControl,
+  MachineOptions,
+  MachineView,
+  PageMapping,
+  RunOptions,
+} from './machine.ts';
+export type { StopReason, TripleFaultReport, WatchKind } from './stop-reason.ts';
+export { TICKS_PER_INSTRUCTION, TICKS_PER_SECOND } from './clock/virtual-clock.ts';

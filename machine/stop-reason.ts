@@ -1,0 +1,36 @@
+/**
+ * Why `Machine.run` came back. A closed union: the server turns each kind into a stop reply.
+ */
+export type WatchKind = 'write' | 'read' | 'access';
+
+export type StopReason =
+  /** The instruction budget is used up; nothing else happened. */
+  | { readonly kind: 'budget' }
+  /** A HLT waits for an interrupt: `ticks` virtual ticks until the next timer event, or
+   *  `undefined` when none is armed (only input from outside can wake the guest). */
+  | { readonly kind: 'idle'; readonly ticks: bigint | undefined }
+  /** Control reached a breakpoint; rip equals `address` and nothing of it has executed. */
+  | { readonly kind: 'breakpoint'; readonly address: bigint }
+  /** The instruction before rip touched a watched location. */
+  | {
+      readonly kind: 'watchpoint';
+      readonly address: bigint;
+      readonly watch: WatchKind;
+    }
+  /** A single step has retired (or its exception or interrupt was delivered). */
+  | { readonly kind: 'step' }
+  /** The guest wrote `value` to the debug-exit port; the write has retired. */
+  | { readonly kind: 'debug-exit'; readonly value: number }
+  /** The guest asked for a reset (8042, port 0x92 or 0xcf9). */
+  | { readonly kind: 'reset-request' }
+  /** An exception during the delivery of a double fault. The state is that before delivery. */
+  | { readonly kind: 'triple-fault'; readonly report: TripleFaultReport };
+
+export interface TripleFaultReport {
+  /** The exceptions that led here, first first; each with its error code if it has one. */
+  readonly chain: readonly { readonly vector: number; readonly errorCode?: number }[];
+  readonly rip: bigint;
+  readonly rsp: bigint;
+  readonly cr2: bigint;
+  readonly cr3: bigint;
+}
