@@ -1,0 +1,238 @@
+/**
+ * What the packets may ask of whatever is debugged: a core that every target has, and optional
+ * capabilities. A capability that is absent means that its packets do not exist: they are neither
+ * announced nor answered. Types only; nothing here knows the machine, a kernel or a socket, so that
+ * an emulator by somebody else gets a debug server by implementing `Target`.
+ *
+ * Every function may answer at once or by a promise. It refuses by throwing `RemoteError`
+ * (`server/rsp/errno.ts`) with an errno; anything else that is thrown is a bug and is logged.
+ */
+
+export type Awaitable<Value> = Value | Promise<Value>;
+
+/** Positive, unique in the whole target (not only in its process), never reused in a session. */
+export type ThreadNumber = number;
+/** Positive; 1 where the target has only one process. */
+export type ProcessNumber = number;
+
+export interface TargetThread {
+  readonly id: ThreadNumber;
+  readonly process: ProcessNumber;
+  readonly name: string;
+  /** One line beside the name in `info threads`, e.g. `sleeping, waits for pid 4`. */
+  readonly description: string;
+  /** The thread that the CPU executes now: exactly one in the whole target has this. */
+  readonly isOnCpu: boolean;
+  /** The CPU that it runs on or last ran on, from 0. */
+  readonly core?: number;
+}
+
+/** A register's bytes in target order, as `p` and `g` carry them. */
+export interface RegisterValue {
+  readonly number: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface TargetRegisters {
+  /** gdb's number of the register that holds the address of the next instruction. */
+  readonly programCounter: number;
+  /**
+   * The `g` block, a constant layout in all CPU modes (560 bytes on x86-64: gdb's default amd64
+   * layout). `known[i]` false marks a byte as unavailable, sent as `xx`; absent: all are known.
+   */
+  readAll(
+    thread: ThreadNumber,
+  ): Awaitable<{ readonly bytes: Uint8Array; readonly known?: readonly boolean[] }>;
+  /** Writes the block of `readAll`; never shorter or longer than that. */
+  writeAll(thread: ThreadNumber, bytes: Uint8Array): Awaitable<void>;
+  /** One register by gdb's number; undefined: no such register; 'unavailable': not known here. */
+  read(thread: ThreadNumber, number: number): Awaitable<Uint8Array | 'unavailable' | undefined>;
+  /** False: no such register, or it cannot be written. */
+  write(thread: ThreadNumber, number: number, bytes: Uint8Array): Awaitable<boolean>;
+  /** What a stop reply carries at once: rip, rsp and rbp save gdb the `g` of each step. */
+  expedited(thread: ThreadNumber): Awaitable<readonly RegisterValue[]>;
+}
+
+export interface TargetMemory {
+  /**
+   * Memory as `thread` sees it: as many bytes from `address` on as can be read, none if the first
+   * cannot. A copy that the caller owns.
+   */
+  read(thread: ThreadNumber, address: bigint, lengthBytes: number): Awaitable<Uint8Array>;
+  /** How many bytes were written, from the first on. */
+  write(thread: ThreadNumber, address: bigint, bytes: Uint8Array): Awaitable<number>;
+}
+
+/** What one thread does when the target is resumed. */
+export type ResumeAction =
+  | { readonly kind: 'continue'; readonly signal?: number }
+  | { readonly kind: 'step'; readonly signal?: number }
+  /** Steps on while `start <= rip < end`; may stop at any time, must stop outside. */
+  | { readonly kind: 'range-step'; readonly start: bigint; readonly end: bigint };
+
+export interface ThreadResume {
+  readonly threads: ThreadNumber | 'all';
+  readonly action: ResumeAction;
+}
+
+/** Why a thread stopped. */
+export type StopCause =
+  /** rip equals `address`, and nothing there has executed. `isHardware`: it was inserted by Z1. */
+  | { readonly kind: 'breakpoint'; readonly address: bigint; readonly isHardware: boolean }
+  | {
+      readonly kind: 'watchpoint';
+      /** An address inside the watched range. */
+      readonly address: bigint;
+      readonly watch: 'write' | 'read' | 'access';
+    }
+  | { readonly kind: 'step' }
+  /** `interrupt()`, or a monitor command that halts. */
+  | { readonly kind: 'interrupt' }
+  /** Halted before its first instruction or after a reset. */
+  | { readonly kind: 'reset' }
+  /** Something of the guest, e.g. a triple fault; `description` is one line. */
+  | { readonly kind: 'exception'; readonly description: string };
+
+export type TargetStop =
+  | {
+      readonly kind: 'stopped';
+      /** A thread that was resumed: a step of one thread stops in that thread. */
+      readonly thread: ThreadNumber;
+      /** gdb's numbering, e.g. 5 SIGTRAP, 2 SIGINT, 11 SIGSEGV. */
+      readonly signal: number;
+      readonly cause: StopCause;
+      /** Text that the debugger shows to its user before the stop; ends with a line feed. */
+      readonly message?: string;
+    }
+  | { readonly kind: 'exited'; readonly status: number; readonly process: ProcessNumber };
+
+export type TargetState =
+  | { readonly kind: 'running' }
+  | { readonly kind: 'halted'; readonly stop: TargetStop };
+
+/** Kinds by the digit of their packet (GDB manual, "Packets", `z`). */
+export const BREAKPOINT_KIND = { software: 0, hardware: 1, write: 2, read: 3, access: 4 } as const;
+export type BreakpointKind = (typeof BREAKPOINT_KIND)[keyof typeof BREAKPOINT_KIND];
+
+export interface Breakpoint {
+  readonly kind: BreakpointKind;
+  readonly address: bigint;
+  /** Watchpoints: bytes watched. Breakpoints: the length of a trap instruction, unused here. */
+  readonly lengthBytes: number;
+  readonly process: ProcessNumber;
+}
+
+/** Who inserted a breakpoint: compared by identity. A session uses itself. */
+export type BreakpointOwner = object;
+
+export interface TargetBreakpoints {
+  readonly kinds: readonly BreakpointKind[];
+  /** Inserting twice is inserting once. False: this kind or length is not possible. */
+  insert(owner: BreakpointOwner, breakpoint: Breakpoint): Awaitable<boolean>;
+  /** Removing what is not there is no error. Other owners' breakpoints stay. */
+  remove(owner: BreakpointOwner, breakpoint: Breakpoint): Awaitable<void>;
+  removeAllOf(owner: BreakpointOwner): Awaitable<void>;
+}
+
+// --- Optional capabilities -----------------------------------------------------------------------
+
+export interface TargetFile {
+  readonly sizeBytes: number;
+  /** Seconds since 1970. */
+  readonly modifiedAt: number;
+  read(offsetBytes: number, lengthBytes: number): Awaitable<Uint8Array>;
+}
+
+/** Files for the debugger, read-only: the image and the guest's programs (`vFile`). */
+export interface TargetFiles {
+  /** Undefined: not offered, whatever else the host has at that path. */
+  open(path: string, process: ProcessNumber): Awaitable<TargetFile | undefined>;
+  /** The absolute path, openable with `open`, of what the process executes. */
+  executableOf(process: ProcessNumber): Awaitable<string | undefined>;
+}
+
+export interface MemoryRegion {
+  readonly start: bigint;
+  readonly lengthBytes: bigint;
+  /** Absent: nothing is mapped here; the region is then the whole gap. */
+  readonly permissions?: {
+    readonly read: boolean;
+    readonly write: boolean;
+    readonly execute: boolean;
+  };
+  readonly name?: string;
+}
+
+/** `look` may read only; `control` may also change or move the machine. */
+export type MonitorAccess = 'look' | 'control';
+
+export interface MonitorRequest {
+  readonly commandLine: string;
+  readonly access: MonitorAccess;
+  /** The thread that the debugger has selected. */
+  readonly thread: ThreadNumber;
+  /** Streams text to the user. Lines end with a line feed. */
+  output(text: string): void;
+}
+
+export interface MonitorResult {
+  /** Failure and its reason, one line without a line feed; success: absent. */
+  readonly failure?: string;
+  /** What must wait until the answer has left, e.g. ending the server. */
+  readonly afterReply?: () => void;
+}
+
+export interface TargetMonitor {
+  run(request: MonitorRequest): Awaitable<MonitorResult>;
+}
+
+/** A table of `info os` (`qXfer:osdata`). */
+export interface OsDataTable {
+  readonly name: string;
+  readonly description: string;
+  rows(): Awaitable<readonly ReadonlyMap<string, string>[]>;
+}
+
+/** What lldb asks of the system that is debugged (`qHostInfo`, `qProcessInfo`). */
+export interface TargetIdentity {
+  /** e.g. `x86_64-unknown-none-elf`. */
+  readonly triple: string;
+  readonly pointerBytes: number;
+  readonly hostName: string;
+}
+
+export interface Target {
+  readonly registers: TargetRegisters;
+  readonly memory: TargetMemory;
+  readonly breakpoints: TargetBreakpoints;
+
+  /** `qXfer:features:read`: the XML of `target.xml` and of what it includes. */
+  description(annex: string): string | undefined;
+
+  /** In the order of `info threads`; never empty while the target lives. */
+  threads(): Awaitable<readonly TargetThread[]>;
+  /** The threads that the CPU runs on: stable, whether or not the guest has threads yet. */
+  currentThread(): Awaitable<ThreadNumber>;
+
+  state(): TargetState;
+  /**
+   * Sets the target going and returns; `onStop` listeners hear once how it ended. Only while halted.
+   * The first matching element counts for a thread; threads without one stay where they are.
+   */
+  resume(threads: readonly ThreadResume[]): void;
+  /** Halts a running target; the stop's signal is SIGINT. No effect on a halted one. */
+  interrupt(): void;
+  /** Called at each transition from running to halted. Returns the remover. */
+  onStop(listener: (stop: TargetStop) => void): () => void;
+
+  readonly identity?: TargetIdentity;
+  readonly files?: TargetFiles;
+  readonly monitor?: TargetMonitor;
+  /** The region of virtual memory around `address`, as `thread` sees it. */
+  readonly memoryRegion?: (thread: ThreadNumber, address: bigint) => Awaitable<MemoryRegion>;
+  /** The XML of `qXfer:memory-map`, in virtual addresses; outside it gdb reads nothing. */
+  readonly memoryMap?: () => Awaitable<string>;
+  readonly osData?: readonly OsDataTable[];
+  /** Power cycle (`R`, `vRun`); leaves the target halted. */
+  readonly restart?: () => Awaitable<void>;
+}
