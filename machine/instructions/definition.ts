@@ -27,6 +27,11 @@ export interface InstructionDefinition {
   readonly privileged?: true;
   /** SSE state is needed: #UD or #NM by CR0 and CR4 (ExecutionMode.sse). */
   readonly sse?: true;
+  /**
+   * Semantics look at the immediate operand's `value` (shuffles, compare predicates): it is part of
+   * the shape that an engine specialises on.
+   */
+  readonly constantImmediate?: true;
   /** Where it exists: #UD elsewhere. */
   readonly modes?: 'only64' | 'not64';
   semantics(operations: Operations, ...operands: Operand[]): void;

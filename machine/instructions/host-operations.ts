@@ -3,6 +3,8 @@
  * machine/cpu/host-operations.ts has one function for each name. Arguments and results are in
  * the comment; what is not said is taken from the CPU state.
  */
+import { FLOAT_OPERATIONS } from './float-operations.ts';
+
 export const HOST_OPERATIONS = [
   /** (low, high, divisor, width): quotient, remainder of 2 × width / width; #DE. */
   'divideUnsigned',
@@ -76,13 +78,8 @@ export const HOST_OPERATIONS = [
   'enter',
   'xgetbv',
   'xsetbv',
-  /**
-   * (operation, left, right, width): exact IEEE 754 arithmetic with MXCSR's rounding and flags;
-   * numbers of `operation` are in vector-operations.ts.
-   */
-  'floatArithmetic',
-  /** (operation, value, source width, destination width): conversions, likewise. */
-  'floatConvert',
+  /** Exact floating-point arithmetic: float-operations.ts has names, arguments and results. */
+  ...FLOAT_OPERATIONS,
 ] as const;
 
 export type HostOperation = (typeof HOST_OPERATIONS)[number];
