@@ -113,8 +113,17 @@ export function vectorRegisterOffset(register: number): number {
 export const GENERAL_REGISTER_NAMES = GENERAL;
 export const STATE_FIELDS: readonly Field[] = [...FIELDS.values()];
 
+type Words = { readonly [name in StateField]: number };
+
+/** Index in `CpuState.words` of a u32 field, or of the low half of a u64 field (the high half follows). */
+export const WORD = Object.fromEntries(
+  [...U64, ...U32].map((name) => [name, fieldOffset(name) / 4]),
+) as Words;
+
 /** The CPU's fields as properties: u64 are bigint, u32 are number. */
 export type CpuState = { [name in U64Field]: bigint } & { [name in U32Field]: number } & {
+  /** The whole memory as 32-bit words, for code that must not make bigints (`WORD`). */
+  readonly words: Uint32Array;
   /** 16 bytes, borrowed: writing them writes the register. */
   xmm(register: number): Uint8Array;
   /** 160 bytes, borrowed. */
@@ -127,6 +136,7 @@ export function cpuStateOver(memory: WebAssembly.Memory): CpuState {
   const u32 = new Uint32Array(memory.buffer);
   const bytes = new Uint8Array(memory.buffer);
   const state = {
+    words: u32,
     xmm: (register: number) => {
       const offset = vectorRegisterOffset(register);
       return bytes.subarray(offset, offset + 16);

@@ -2,7 +2,7 @@
  * The drawing of linear memory: what lies where in the one WebAssembly.Memory of a machine.
  *
  *     0x0000_0000  CPU state              fields.ts, 4 KiB
- *     0x0000_1000  scratch                64 bytes where an access that crosses a page or goes to
+ *     0x0000_1000  scratch                256 bytes where an access that crosses a page or goes to
  *                                         a device is put together (memory/slow-path.ts)
  *     0x0001_0000  TLB                    TLB_CONTEXTS × (read, write) × TLB_ENTRIES × 16 bytes
  *     0x0010_0000  jump cache             JUMP_CACHE_ENTRIES × 16 bytes (step-engine/)
@@ -12,7 +12,7 @@
 import type { HostOffset } from '../addresses.ts';
 
 export const SCRATCH_BASE = 0x1000 as HostOffset;
-export const SCRATCH_BYTES = 64;
+export const SCRATCH_BYTES = 256;
 
 export const TLB_BASE = 0x1_0000 as HostOffset;
 export const TLB_ENTRIES = 1024;
