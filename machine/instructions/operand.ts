@@ -1,6 +1,10 @@
 /**
  * The operands that a decoded instruction has (Intel SDM 2A chapter 2). Operands are what semantics
  * are specialised on: kind, width and, in the block engine, the numbers as well.
+ *
+ * Semantics may look at an operand's kind and width, at a memory operand's segment, and at the
+ * numbers in system registers and far pointers: an engine's shapes keep those apart. Registers,
+ * scales, displacements, immediates and targets are for the engine alone.
  */
 export type IntegerWidth = 8 | 16 | 32 | 64;
 
