@@ -1,0 +1,84 @@
+/**
+ * Exo's lists and structures, read through the offsets of the descriptor: bounded, cycle-safe.
+ */
+import { type Walk, readExactly, readU64 } from '../walk.ts';
+import { printable } from './descriptor.ts';
+
+/** A kernel with more elements than this in a list is taken for a corrupt one. */
+const MAXIMUM_ELEMENTS = 4096;
+
+export interface ListLayout {
+  readonly head_address: bigint;
+  readonly size: number;
+  readonly next_offset: number;
+}
+
+export interface ListElement {
+  readonly address: bigint;
+  readonly fields: StructureFields;
+}
+
+/** A structure's bytes, by offset. */
+export class StructureFields {
+  readonly #view: DataView;
+
+  constructor(view: DataView) {
+    this.#view = view;
+  }
+
+  u32(offset: number): number {
+    return this.#has(offset, 4) ? this.#view.getUint32(offset, true) : 0;
+  }
+
+  u64(offset: number): bigint {
+    return this.#has(offset, 8) ? this.#view.getBigUint64(offset, true) : 0n;
+  }
+
+  text(offset: number, lengthBytes: number): string {
+    const { buffer, byteOffset } = this.#view;
+    const bytes = Buffer.from(buffer, byteOffset + offset, lengthBytes);
+    const end = bytes.indexOf(0);
+    return printable(bytes.toString('latin1', 0, end < 0 ? lengthBytes : end));
+  }
+
+  registers(offset: number, names: readonly string[]): ReadonlyMap<string, bigint> {
+    return new Map(names.map((name, index) => [name, this.u64(offset + index * 8)]));
+  }
+
+  #has(offset: number, bytes: number): boolean {
+    return offset >= 0 && offset + bytes <= this.#view.byteLength;
+  }
+}
+
+/**
+ * All elements of a list in its own order. `complain` gets a line for whatever ends the walk early;
+ * a head that is not mapped is no complaint: the kernel has not come that far.
+ */
+export function* walkList(
+  what: string,
+  layout: ListLayout,
+  complain: (line: string) => void,
+): Walk<ListElement[]> {
+  const elements: ListElement[] = [];
+  const seen = new Set<bigint>();
+  let address = (yield* readU64(layout.head_address)) ?? 0n;
+  while (address !== 0n) {
+    const problem = seen.has(address) ? 'appears twice: the list is circular' : tooMany(seen.size);
+    const view = problem === undefined ? yield* readExactly(address, layout.size) : undefined;
+    if (view === undefined) {
+      complain(`${what} list: 0x${address.toString(16)} ${problem ?? 'is not mapped'}`);
+      break;
+    }
+    seen.add(address);
+    const fields = new StructureFields(view);
+    elements.push({ address, fields });
+    address = fields.u64(layout.next_offset);
+  }
+  return elements;
+}
+
+function tooMany(count: number): string | undefined {
+  return count < MAXIMUM_ELEMENTS
+    ? undefined
+    : `and what follows is left out: more than ${MAXIMUM_ELEMENTS} elements`;
+}

@@ -1,0 +1,130 @@
+/**
+ * The image's own symbols, in the server: by name, and by address as `symbol+offset`. Built from
+ * .symtab of an ELF file (System V ABI, chapter 4, "Symbol Table"); a file without one gives an
+ * empty table. Nothing here trusts the file: see `readElf`.
+ */
+import { type ElfFile, type ElfSection, SECTION_TYPE, stringAt } from './elf-file.ts';
+
+export interface ElfSymbol {
+  readonly name: string;
+  readonly address: bigint;
+  /** 0 when the symbol has no size (assembly labels). */
+  readonly size: bigint;
+  readonly isFunction: boolean;
+}
+
+export interface SymbolPlace {
+  readonly symbol: ElfSymbol;
+  /** Bytes from the symbol's address. */
+  readonly offset: bigint;
+}
+
+const MAXIMUM_SYMBOLS = 1_000_000;
+const TYPE = { none: 0, object: 1, function: 2 } as const;
+
+/** How far behind a symbol without size an address still counts as its own. */
+const UNSIZED_REACH = 0x1000n;
+
+export class SymbolTable {
+  /** Ascending by address; of several names for one place the preferred one comes last. */
+  readonly #sorted: readonly ElfSymbol[];
+  readonly #byName = new Map<string, ElfSymbol>();
+
+  constructor(symbols: readonly ElfSymbol[]) {
+    this.#sorted = [...symbols].sort(compareSymbols);
+    for (const symbol of symbols) {
+      if (!this.#byName.has(symbol.name)) this.#byName.set(symbol.name, symbol);
+    }
+  }
+
+  /** The symbols of an image; empty for what is not an ELF file or is stripped. */
+  static fromElf(file: ElfFile | undefined): SymbolTable {
+    const table = file?.sections.find((section) => section.type === SECTION_TYPE.symbolTable);
+    if (file === undefined || table === undefined) return new SymbolTable([]);
+    const names = file.sections[table.link]?.content ?? new Uint8Array();
+    return new SymbolTable(readSymbols(table, names, file.is64Bit));
+  }
+
+  get size(): number {
+    return this.#sorted.length;
+  }
+
+  find(name: string): ElfSymbol | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** The symbol that covers an address; `undefined` where none does. */
+  at(address: bigint): SymbolPlace | undefined {
+    let low = 0;
+    let high = this.#sorted.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#sorted[middle]!.address <= address) low = middle + 1;
+      else high = middle;
+    }
+    const symbol = this.#sorted[low - 1];
+    if (symbol === undefined) return undefined;
+    const offset = address - symbol.address;
+    const reach = symbol.size === 0n ? UNSIZED_REACH : symbol.size;
+    return offset < reach ? { symbol, offset } : undefined;
+  }
+
+  /** `sys_fork+12`, `sys_fork` at its start, or an empty string. Offsets are decimal, as in gdb. */
+  describe(address: bigint): string {
+    const place = this.at(address);
+    if (place === undefined) return '';
+    return place.offset === 0n ? place.symbol.name : `${place.symbol.name}+${place.offset}`;
+  }
+
+  /**
+   * The same for a return address: a call that ends its function returns to the next symbol's
+   * first byte, so the byte before decides to which function it belongs.
+   */
+  describeReturn(address: bigint): string {
+    const place = this.at(address - 1n);
+    return place === undefined
+      ? this.describe(address)
+      : `${place.symbol.name}+${place.offset + 1n}`;
+  }
+}
+
+/** Functions, sized symbols and shorter names win over other names for the same address. */
+function compareSymbols(left: ElfSymbol, right: ElfSymbol): number {
+  if (left.address !== right.address) return left.address < right.address ? -1 : 1;
+  if (left.isFunction !== right.isFunction) return left.isFunction ? 1 : -1;
+  const isSized = Number(left.size > 0n) - Number(right.size > 0n);
+  return isSized === 0 ? right.name.length - left.name.length : isSized;
+}
+
+function readSymbols(table: ElfSection, names: Uint8Array, is64Bit: boolean): ElfSymbol[] {
+  const entryBytes = is64Bit ? 24 : 16;
+  const count = Math.min(Math.floor(table.content.length / entryBytes), MAXIMUM_SYMBOLS);
+  const { buffer, byteOffset } = table.content;
+  const view = new DataView(buffer, byteOffset, count * entryBytes);
+  const symbols: ElfSymbol[] = [];
+  for (let index = 1; index < count; index++) {
+    const symbol = readSymbol(view, index * entryBytes, names, is64Bit);
+    if (symbol !== undefined) symbols.push(symbol);
+  }
+  return symbols;
+}
+
+function readSymbol(
+  view: DataView,
+  start: number,
+  names: Uint8Array,
+  is64Bit: boolean,
+): ElfSymbol | undefined {
+  const info = view.getUint8(start + (is64Bit ? 4 : 12));
+  const section = view.getUint16(start + (is64Bit ? 6 : 14), true);
+  const type = info & 15;
+  const name = stringAt(names, view.getUint32(start, true));
+  const isWanted = type === TYPE.none || type === TYPE.object || type === TYPE.function;
+  if (!isWanted || section === 0 || name === '') return undefined;
+  return {
+    name,
+    address: is64Bit ? view.getBigUint64(start + 8, true) : BigInt(view.getUint32(start + 4, true)),
+    size: is64Bit ? view.getBigUint64(start + 16, true) : BigInt(view.getUint32(start + 8, true)),
+    isFunction: type === TYPE.function,
+  };
+}
