@@ -1,0 +1,235 @@
+/**
+ * Every register that a debugger sees, each once: its name, width, gdb number, place in lldb's
+ * world and how it is found in the machine. Numbers 0–59 are gdb's own amd64-linux layout, 560
+ * bytes (gdb, features/i386/64bit-core.xml, 64bit-sse.xml, 64bit-linux.xml, 64bit-segments.xml);
+ * from 60 on come ours, served by `p` only. DWARF numbers: System V ABI AMD64, figure 3.36.
+ */
+import type { MachineControl, MachineView } from '../../machine/index.ts';
+import { readX87Register } from './x87-registers.ts';
+
+/** What lldb needs to know beyond gdb's description. */
+export interface LldbRole {
+  readonly generic?:
+    'pc' | 'sp' | 'fp' | 'flags' | 'arg1' | 'arg2' | 'arg3' | 'arg4' | 'arg5' | 'arg6';
+  readonly altName?: string;
+  /** DWARF and eh_frame number: the same on x86-64. */
+  readonly dwarf?: number;
+}
+
+/** What a register is computed from, besides the machine: the thread that is on the CPU. */
+export interface RegisterContext {
+  readonly machine: MachineView;
+  /** The guest's process of the thread; 0 when there is none. */
+  readonly guestPid: number;
+}
+
+export interface RegisterDefinition {
+  readonly name: string;
+  readonly bits: 32 | 64 | 80 | 128;
+  readonly number: number;
+  /** Type in gdb's target description. */
+  readonly type: string;
+  readonly feature: RegisterFeature;
+  readonly group?: string;
+  readonly lldb: LldbRole;
+  /** Little endian, as many bytes as the register has. */
+  read(context: RegisterContext): Uint8Array;
+  /** False: refused. Absent: read-only. */
+  write?(machine: MachineControl, bytes: Uint8Array): boolean;
+  /** The name of this register in a saved context (`RegisterValues`), when it can be in one. */
+  readonly savedAs?: string;
+}
+
+export const REGISTER_FEATURES = {
+  core: 'org.gnu.gdb.i386.core',
+  sse: 'org.gnu.gdb.i386.sse',
+  linux: 'org.gnu.gdb.i386.linux',
+  segments: 'org.gnu.gdb.i386.segments',
+  system: 'org.exoscope.system',
+} as const;
+export type RegisterFeature = keyof typeof REGISTER_FEATURES;
+
+/** The `g` block: registers 0–59. */
+export const G_BLOCK_BYTES = 560;
+export const FIRST_REGISTER_BEYOND_G = 60;
+export const REGISTER_NUMBER = { rbp: 6, rsp: 7, rip: 16 } as const;
+
+const GENERAL: readonly (readonly [string, LldbRole, string?])[] = [
+  ['rax', { dwarf: 0 }],
+  ['rbx', { dwarf: 3 }],
+  ['rcx', { dwarf: 2, generic: 'arg4', altName: 'arg4' }],
+  ['rdx', { dwarf: 1, generic: 'arg3', altName: 'arg3' }],
+  ['rsi', { dwarf: 4, generic: 'arg2', altName: 'arg2' }],
+  ['rdi', { dwarf: 5, generic: 'arg1', altName: 'arg1' }],
+  ['rbp', { dwarf: 6, generic: 'fp', altName: 'fp' }, 'data_ptr'],
+  ['rsp', { dwarf: 7, generic: 'sp', altName: 'sp' }, 'data_ptr'],
+  ['r8', { dwarf: 8, generic: 'arg5', altName: 'arg5' }],
+  ['r9', { dwarf: 9, generic: 'arg6', altName: 'arg6' }],
+  ['r10', { dwarf: 10 }],
+  ['r11', { dwarf: 11 }],
+  ['r12', { dwarf: 12 }],
+  ['r13', { dwarf: 13 }],
+  ['r14', { dwarf: 14 }],
+  ['r15', { dwarf: 15 }],
+  ['rip', { dwarf: 16, generic: 'pc', altName: 'pc' }, 'code_ptr'],
+];
+
+const SEGMENT_SELECTORS: readonly (readonly [string, number])[] = [
+  ['cs', 51],
+  ['ss', 52],
+  ['ds', 53],
+  ['es', 50],
+  ['fs', 54],
+  ['gs', 55],
+];
+
+const X87_CONTROL = ['fctrl', 'fstat', 'ftag', 'fiseg', 'fioff', 'foseg', 'fooff', 'fop'];
+
+type Unnumbered = Omit<RegisterDefinition, 'number'>;
+
+/** A register that the machine knows by name. */
+function machineRegister(
+  name: string,
+  bits: 32 | 64,
+  type: string,
+  feature: RegisterFeature,
+  options: { lldb?: LldbRole; machineName?: string; group?: string } = {},
+): Unnumbered {
+  const machineName = options.machineName ?? name;
+  return {
+    name,
+    bits,
+    type,
+    feature,
+    lldb: options.lldb ?? {},
+    savedAs: machineName,
+    ...(options.group === undefined ? {} : { group: options.group }),
+    read: ({ machine }) => littleEndian(machine.readRegister(machineName) ?? 0n, bits),
+    write: (machine, bytes) => machine.writeRegister(machineName, fromLittleEndian(bytes)),
+  };
+}
+
+function computedRegister(
+  name: string,
+  type: string,
+  read: (context: RegisterContext) => bigint,
+  bits: 32 | 64 = 64,
+): Unnumbered {
+  return {
+    name,
+    bits,
+    type,
+    feature: 'system',
+    lldb: {},
+    read: (context) => littleEndian(read(context), bits),
+  };
+}
+
+function coreRegisters(): Unnumbered[] {
+  return [
+    ...GENERAL.map(([name, lldb, type]) =>
+      machineRegister(name, 64, type ?? 'int64', 'core', { lldb }),
+    ),
+    machineRegister('eflags', 32, 'i386_eflags', 'core', {
+      machineName: 'rflags',
+      lldb: { dwarf: 49, generic: 'flags', altName: 'flags' },
+    }),
+    ...SEGMENT_SELECTORS.map(([name, dwarf]) =>
+      machineRegister(name, 32, 'int32', 'core', { lldb: { dwarf } }),
+    ),
+    ...Array.from({ length: 8 }, (_, index) => x87Register(`st${index}`, 80, 33 + index)),
+    ...X87_CONTROL.map((name) => x87Register(name, 32)),
+  ];
+}
+
+function x87Register(name: string, bits: 32 | 80, dwarf?: number): Unnumbered {
+  return {
+    name,
+    bits,
+    type: bits === 80 ? 'i387_ext' : 'int',
+    feature: 'core',
+    group: 'float',
+    lldb: dwarf === undefined ? {} : { dwarf },
+    read: ({ machine }) => readX87Register(machine.readFxsave(), name),
+  };
+}
+
+function vectorRegister(index: number): Unnumbered {
+  return {
+    name: `xmm${index}`,
+    bits: 128,
+    type: 'vec128',
+    feature: 'sse',
+    lldb: { dwarf: 17 + index },
+    read: ({ machine }) => machine.readVector(index),
+    write: (machine, bytes) => {
+      machine.writeVector(index, bytes);
+      return true;
+    },
+  };
+}
+
+/**
+ * orig_rax is -1: the CPU is not in a system call that could be restarted. gdb writes -1 to it
+ * whenever it moves rip, and gives up if that fails.
+ */
+const ORIG_RAX: Unnumbered = {
+  name: 'orig_rax',
+  bits: 64,
+  type: 'int',
+  feature: 'linux',
+  lldb: {},
+  read: () => littleEndian(-1n, 64),
+  write: () => true,
+};
+
+function systemRegisters(): Unnumbered[] {
+  const system = (name: string, type: string): Unnumbered =>
+    machineRegister(name, 64, type, 'system');
+  return [
+    system('k_gs_base', 'data_ptr'),
+    system('cr0', 'x64_cr0'),
+    system('cr2', 'data_ptr'),
+    system('cr3', 'int64'),
+    system('cr4', 'x64_cr4'),
+    system('cr8', 'int64'),
+    system('efer', 'x64_efer'),
+    computedRegister('ret_rsp', 'code_ptr', ({ machine }) =>
+      quadwordAt(machine, machine.readRegister('rsp') ?? 0n),
+    ),
+    computedRegister('icount', 'int64', ({ machine }) => machine.icount),
+    computedRegister('guest_pid', 'int32', ({ guestPid }) => BigInt(guestPid), 32),
+    computedRegister('cpl', 'int32', ({ machine }) => machine.readRegister('cpl') ?? 0n, 32),
+  ];
+}
+
+/** All registers in the order of their gdb numbers. */
+export const REGISTERS: readonly RegisterDefinition[] = [
+  ...coreRegisters(),
+  ...Array.from({ length: 16 }, (_, index) => vectorRegister(index)),
+  machineRegister('mxcsr', 32, 'i386_mxcsr', 'sse', { group: 'vector' }),
+  ORIG_RAX,
+  machineRegister('fs_base', 64, 'int', 'segments', { lldb: { dwarf: 58 } }),
+  machineRegister('gs_base', 64, 'int', 'segments', { lldb: { dwarf: 59 } }),
+  ...systemRegisters(),
+].map((register, number) => ({ ...register, number }));
+
+/** The registers of the `g` block. */
+export const G_BLOCK_REGISTERS = REGISTERS.slice(0, FIRST_REGISTER_BEYOND_G);
+
+/** The quadword in memory, 0 where it cannot be read. */
+export function quadwordAt(machine: MachineView, address: bigint, cr3?: bigint): bigint {
+  const bytes = machine.readLinear(address, 8, cr3);
+  return bytes.length < 8 ? 0n : fromLittleEndian(bytes);
+}
+
+export function littleEndian(value: bigint, bits: number): Uint8Array {
+  const bytes = new Uint8Array(bits / 8);
+  let rest = BigInt.asUintN(bits, value);
+  for (let index = 0; rest !== 0n; index++, rest >>= 8n) bytes[index] = Number(rest & 0xffn);
+  return bytes;
+}
+
+export function fromLittleEndian(bytes: Uint8Array): bigint {
+  return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
+}
