@@ -68,8 +68,10 @@ export function roundFloat(
   const lowestPossible = 1 - format.bias - format.fractionBits;
   const lowest = exponent + bitLength(significand) - precision;
   const free = shiftRounded(significand, lowest - exponent, isNegative, mode);
-  const isTiny = lowest + bitLength(free.magnitude) - precision < lowestPossible;
-  if (isTiny) return tinyResult(isNegative, significand, exponent - lowestPossible, format, mxcsr);
+  if (lowest + bitLength(free.magnitude) - precision < lowestPossible) {
+    if ((unmaskedFlags(mxcsr) & FLOAT_FLAG.underflow) !== 0) return unmaskedUnderflow(free);
+    return tinyResult(isNegative, significand, exponent - lowestPossible, format, mxcsr);
+  }
   const unit = Math.max(lowest, lowestPossible);
   const rounded = shiftRounded(significand, unit - exponent, isNegative, mode);
   const biased = BigInt(unit - lowestPossible);
@@ -82,6 +84,11 @@ export function roundFloat(
   };
 }
 
+/** No result is written: only whether one of unlimited exponent would be inexact is to be seen. */
+function unmaskedUnderflow(free: RoundedInteger): FloatResult {
+  return { bits: 0n, flags: FLOAT_FLAG.underflow | (free.isInexact ? FLOAT_FLAG.precision : 0) };
+}
+
 /** A result below the normal numbers; `scale` is the exponent above that of their lowest bit. */
 function tinyResult(
   isNegative: boolean,
@@ -90,15 +97,11 @@ function tinyResult(
   format: FloatFormat,
   mxcsr: number,
 ): FloatResult {
-  const isUnmasked = (unmaskedFlags(mxcsr) & FLOAT_FLAG.underflow) !== 0;
-  if (!isUnmasked && (mxcsr & MXCSR_FTZ) !== 0) {
-    const flags = FLOAT_FLAG.underflow | FLOAT_FLAG.precision;
-    return { bits: signed(isNegative, 0n, format), flags };
-  }
+  const flags = FLOAT_FLAG.underflow | FLOAT_FLAG.precision;
+  if ((mxcsr & MXCSR_FTZ) !== 0) return { bits: signed(isNegative, 0n, format), flags };
   const rounded = shiftRounded(significand, -scale, isNegative, roundingMode(mxcsr));
-  const precision = rounded.isInexact ? FLOAT_FLAG.precision : 0;
-  const underflow = rounded.isInexact || isUnmasked ? FLOAT_FLAG.underflow : 0;
-  return { bits: signed(isNegative, rounded.magnitude, format), flags: precision | underflow };
+  const bits = signed(isNegative, rounded.magnitude, format);
+  return { bits, flags: rounded.isInexact ? flags : 0 };
 }
 
 /** Infinity, or the largest number when the mode rounds away from that infinity. */
