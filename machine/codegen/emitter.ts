@@ -1,0 +1,407 @@
+/**
+ * Turns recorded statements into WebAssembly: values, the TLB probe at each access, fault exits,
+ * host calls. Shared by both engines; what they decide differently is behind EngineBinding.
+ */
+import { assertNever } from '../assert-never.ts';
+import { HOST_OPERATIONS } from '../instructions/host-operations.ts';
+import { fieldOffset, STATE_FIELDS } from '../state/fields.ts';
+import { TLB_BASE, TLB_ENTRIES, TLB_WRITE_TABLE } from '../state/layout.ts';
+import type { Local, Signature } from '../wasm/function-builder.ts';
+import type { EngineBinding } from './binding.ts';
+import { needsLocal } from './node-recorder.ts';
+import type { LoadNode, Node, PureNode, Statement } from './nodes.ts';
+
+/** Bits of the third argument of slowRead and slowWrite (memory/slow-path.ts, SLOW_ACCESS). */
+const SLOW_STACK = 0x100;
+const SLOW_ALIGNED = 0x200;
+const SLOW_MODIFY = 0x400;
+
+/**
+ * Taken from the budget to make the present instruction the last one; the machine adds it back.
+ * Budgets are smaller than half of it.
+ */
+export const BUDGET_FORCED_EXIT = 0x4000_0000;
+
+export const SLOW_ACCESS_SIGNATURE: Signature = {
+  parameters: ['i32', 'i32', 'i32'],
+  results: ['i32'],
+};
+export const HOST_SIGNATURE: Signature = { parameters: ['i32', 'i32', 'i32'], results: ['i32'] };
+export const STRING_RUN_SIGNATURE: Signature = {
+  parameters: ['i64', 'i64', 'i64', 'i32', 'i32'],
+  results: ['i64'],
+};
+
+const LOAD_NAMES = new Map([
+  [1, 'i64.load8_u'],
+  [2, 'i64.load16_u'],
+  [4, 'i64.load32_u'],
+  [8, 'i64.load'],
+  [16, 'v128.load'],
+]);
+const STORE_NAMES = new Map([
+  [1, 'i64.store8'],
+  [2, 'i64.store16'],
+  [4, 'i64.store32'],
+  [8, 'i64.store'],
+  [16, 'v128.store'],
+]);
+
+interface Access {
+  readonly linear: Node;
+  readonly lengthBytes: number;
+  readonly isStack: boolean;
+  readonly isAligned: boolean;
+  readonly isWrite: boolean;
+  readonly isModify: boolean;
+}
+
+export class Emitter {
+  private readonly binding: EngineBinding;
+
+  constructor(binding: EngineBinding) {
+    this.binding = binding;
+  }
+
+  /** Emits an instruction whole; control goes on to the next one where nothing else is said. */
+  instruction(statements: readonly Statement[]): void {
+    if (!this.list(statements)) this.binding.goOn();
+  }
+
+  /** Emits statements; true when control cannot come out at their end. */
+  private list(statements: readonly Statement[]): boolean {
+    for (const statement of statements) {
+      if (this.statement(statement)) return true;
+    }
+    return false;
+  }
+
+  private statement(statement: Statement): boolean {
+    switch (statement.kind) {
+      case 'define':
+        this.define(statement.node);
+        return false;
+      case 'write-register':
+        this.binding.writeRegister(statement.place, statement.width, () =>
+          this.push(statement.value),
+        );
+        return false;
+      case 'write-vector-register':
+        this.binding.pushVectorAddress(statement.operand);
+        this.push(statement.value);
+        this.builder.memory(STORE_NAMES.get(statement.width / 8)!);
+        return false;
+      case 'write-field':
+        this.writeField(statement.name, statement.value);
+        return false;
+      case 'store':
+        this.store(statement);
+        return false;
+      case 'when':
+        this.when(statement);
+        return false;
+      case 'raise':
+        this.raise(statement.vector, statement.errorCode);
+        return true;
+      case 'jump':
+        this.binding.jump(() => this.push(statement.target));
+        return true;
+      case 'branch':
+        return this.branch(statement);
+      case 'again':
+        this.push(statement.condition);
+        this.builder.when(() => this.binding.goAgain());
+        return false;
+      case 'host':
+        return this.host(statement);
+      case 'string-run':
+        this.stringRun(statement);
+        return false;
+      default:
+        return assertNever(statement);
+    }
+  }
+
+  private get builder(): EngineBinding['builder'] {
+    return this.binding.builder;
+  }
+
+  private define(node: Node): void {
+    if (!needsLocal(node)) return;
+    if (node.kind === 'load') {
+      this.load(node);
+      return;
+    }
+    this.compute(node);
+    node.local = this.builder.local(node.valueType);
+    this.builder.set(node.local);
+  }
+
+  /** Pushes a node's value. */
+  private push(node: Node): void {
+    if (node.local === undefined) this.compute(node);
+    else this.builder.get(node.local);
+  }
+
+  private compute(node: Node): void {
+    const { builder } = this;
+    switch (node.kind) {
+      case 'constant':
+        if (node.valueType === 'i32') builder.i32(Number(node.value));
+        else builder.i64(node.value);
+        return;
+      case 'vector-constant':
+        builder.v128(node.low, node.high);
+        return;
+      case 'pure':
+        this.computePure(node);
+        return;
+      case 'encoded':
+        this.binding.readEncoded(node);
+        return;
+      case 'register':
+        this.binding.readRegister(node.place, node.width);
+        return;
+      case 'vector-register':
+        this.binding.pushVectorAddress(node.operand);
+        builder.memory(LOAD_NAMES.get(node.width / 8)!);
+        return;
+      case 'field':
+        builder.i32(0);
+        builder.memory(isWide(node.name) ? 'i64.load' : 'i64.load32_u', fieldOffset(node.name));
+        return;
+      case 'load':
+      case 'result':
+        throw new Error(`a ${node.kind} was used outside the branch that made it`);
+      default:
+        assertNever(node);
+    }
+  }
+
+  private computePure(node: PureNode): void {
+    for (const operand of node.operands) this.push(operand);
+    if (node.name === 'select') this.builder.select(node.valueType);
+    else if (node.indexes !== undefined) this.builder.shuffle(node.indexes);
+    else if (node.lane !== undefined) this.builder.lane(node.name, node.lane);
+    else this.builder.emit(node.name);
+  }
+
+  private writeField(name: string, value: Node): void {
+    this.builder.i32(0);
+    this.push(value);
+    this.builder.memory(isWide(name) ? 'i64.store' : 'i64.store32', fieldOffset(name));
+  }
+
+  private load(node: LoadNode): void {
+    const host = this.access({ ...node, isWrite: node.isForStore, isModify: !node.isProbe });
+    node.hostAddress = host;
+    if (node.isProbe || node.uses === 0) return;
+    this.builder.get(host);
+    this.builder.memory(LOAD_NAMES.get(node.lengthBytes)!);
+    node.local = this.builder.local(node.valueType);
+    this.builder.set(node.local);
+  }
+
+  private store(statement: Extract<Statement, { kind: 'store' }>): void {
+    const host =
+      statement.after?.hostAddress ?? this.access({ ...statement, isWrite: true, isModify: false });
+    this.builder.get(host);
+    this.push(statement.value);
+    this.builder.memory(STORE_NAMES.get(statement.lengthBytes)!);
+  }
+
+  /** The TLB probe: leaves the host address of the bytes in a local variable. */
+  private access(access: Access): Local {
+    const { builder } = this;
+    const linear = this.inLocal(access.linear);
+    const entry = builder.local('i32');
+    const host = builder.local('i32');
+    const table = TLB_BASE + (access.isWrite ? TLB_WRITE_TABLE : 0);
+    builder.get(linear);
+    builder.i64(8n);
+    builder.emit('i64.shr_u');
+    builder.emit('i32.wrap_i64');
+    builder.i32((TLB_ENTRIES - 1) << 4);
+    builder.emit('i32.and');
+    builder.i32(0);
+    builder.memory('i32.load', fieldOffset('tlbContext'));
+    builder.emit('i32.add');
+    builder.tee(entry);
+    builder.memory('i64.load', table);
+    this.pushPageOf(linear, access);
+    builder.emit('i64.eq');
+    builder.when(
+      () => {
+        builder.get(linear);
+        builder.emit('i32.wrap_i64');
+        builder.get(entry);
+        builder.memory('i32.load', table + 8);
+        builder.emit('i32.add');
+        builder.set(host);
+      },
+      () => this.slowAccess(access, linear, host),
+    );
+    return host;
+  }
+
+  /**
+   * The page of the last byte: an access that crosses into another page does not match. Where
+   * alignment is demanded the low bits stay in, and a misaligned address does not match either.
+   */
+  private pushPageOf(linear: Local, access: Access): void {
+    const { builder } = this;
+    builder.get(linear);
+    let keep = BigInt.asUintN(64, ~0xfffn);
+    if (access.isAligned) keep |= BigInt(access.lengthBytes - 1);
+    else if (access.lengthBytes > 1) {
+      builder.i64(BigInt(access.lengthBytes - 1));
+      builder.emit('i64.add');
+    }
+    builder.i64(keep);
+    builder.emit('i64.and');
+  }
+
+  private slowAccess(access: Access, linear: Local, host: Local): void {
+    const { builder } = this;
+    const flags =
+      access.lengthBytes |
+      (access.isStack ? SLOW_STACK : 0) |
+      (access.isAligned ? SLOW_ALIGNED : 0) |
+      (access.isWrite && access.isModify ? SLOW_MODIFY : 0);
+    builder.get(linear);
+    builder.emit('i32.wrap_i64');
+    builder.get(linear);
+    builder.i64(32n);
+    builder.emit('i64.shr_u');
+    builder.emit('i32.wrap_i64');
+    builder.i32(flags);
+    const { slowRead, slowWrite } = this.binding.imports;
+    builder.call(access.isWrite ? slowWrite : slowRead, SLOW_ACCESS_SIGNATURE);
+    builder.tee(host);
+    builder.i32(-1);
+    builder.emit('i32.eq');
+    builder.when(() => this.binding.leaveWithFault());
+    this.heedExitRequest();
+  }
+
+  /** What was called may want the machine's attention after this instruction. */
+  private heedExitRequest(): void {
+    const { builder } = this;
+    const { budget } = this.binding;
+    builder.i32(0);
+    builder.memory('i32.load', fieldOffset('exitRequest'));
+    builder.get(budget);
+    builder.i32(0);
+    builder.emit('i32.gt_s');
+    builder.emit('i32.and');
+    builder.when(() => {
+      builder.get(budget);
+      builder.i32(BUDGET_FORCED_EXIT);
+      builder.emit('i32.sub');
+      builder.set(budget);
+    });
+  }
+
+  private when(statement: Extract<Statement, { kind: 'when' }>): void {
+    this.push(statement.condition);
+    const otherwise =
+      statement.otherwise.length > 0 ? (): boolean => this.list(statement.otherwise) : undefined;
+    this.builder.when(
+      () => void this.list(statement.then),
+      otherwise && ((): void => void otherwise()),
+    );
+  }
+
+  private raise(vector: number, errorCode: number | undefined): void {
+    const { builder } = this;
+    const put = (name: string, value: number): void => {
+      builder.i32(0);
+      builder.i32(value);
+      builder.memory('i32.store', fieldOffset(name));
+    };
+    put('faultVector', vector);
+    put('faultHasErrorCode', errorCode === undefined ? 0 : 1);
+    put('faultErrorCode', errorCode ?? 0);
+    this.binding.leaveWithFault();
+  }
+
+  private branch(statement: Extract<Statement, { kind: 'branch' }>): boolean {
+    if (statement.condition === undefined) {
+      this.binding.branch(statement.operand);
+      return true;
+    }
+    this.push(statement.condition);
+    this.builder.when(() => this.binding.branch(statement.operand));
+    return false;
+  }
+
+  private host(statement: Extract<Statement, { kind: 'host' }>): boolean {
+    const { builder } = this;
+    statement.operands.forEach((operand, index) => this.writeField(`host${index}`, operand));
+    builder.i32(HOST_OPERATIONS.indexOf(statement.operation));
+    this.binding.pushInstruction();
+    builder.get(this.binding.budget);
+    builder.call(this.binding.imports.host, HOST_SIGNATURE);
+    builder.when(() => this.binding.leaveWithFault());
+    if (statement.isTransfer) {
+      this.binding.leaveAfterTransfer();
+      return true;
+    }
+    statement.results.forEach((result, index) => {
+      if (result.uses === 0) return;
+      result.local = builder.local('i64');
+      builder.i32(0);
+      builder.memory('i64.load', fieldOffset(`host${index}`));
+      builder.set(result.local);
+    });
+    this.heedExitRequest();
+    return false;
+  }
+
+  private stringRun(statement: Extract<Statement, { kind: 'string-run' }>): void {
+    const { builder } = this;
+    const { budget, imports } = this.binding;
+    const done = builder.local('i64');
+    this.push(statement.count);
+    this.push(statement.destination);
+    this.push(statement.source ?? statement.fill!);
+    builder.i32(statement.width / 8);
+    builder.get(budget);
+    builder.call(
+      statement.source === undefined ? imports.fillRun : imports.moveRun,
+      STRING_RUN_SIGNATURE,
+    );
+    builder.set(done);
+    // The instruction's end counts one of the elements.
+    builder.get(done);
+    builder.emit('i64.eqz');
+    builder.emit('i32.eqz');
+    builder.when(() => {
+      builder.get(budget);
+      builder.get(done);
+      builder.emit('i32.wrap_i64');
+      builder.emit('i32.sub');
+      builder.i32(1);
+      builder.emit('i32.add');
+      builder.set(budget);
+    });
+    statement.result.local = done;
+  }
+
+  private inLocal(node: Node): Local {
+    if (node.local !== undefined) return node.local;
+    const local = this.builder.local(node.valueType);
+    this.push(node);
+    this.builder.set(local);
+    node.local = local;
+    return local;
+  }
+}
+
+const WIDE_FIELDS = new Set(
+  STATE_FIELDS.filter((field) => field.type === 'u64').map((field) => field.name),
+);
+
+function isWide(name: string): boolean {
+  return WIDE_FIELDS.has(name);
+}

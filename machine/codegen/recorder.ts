@@ -1,0 +1,139 @@
+/**
+ * Records the semantics of one decoded instruction as statements. The engines' emitters make
+ * WebAssembly of them; that is all that stands between a definition and running code.
+ */
+import type { DecodedInstruction } from '../decoder/decoded-instruction.ts';
+import { VECTOR } from '../guest-fault.ts';
+import type { ExecutionMode } from '../instructions/execution-mode.ts';
+import type { HostOperation } from '../instructions/host-operations.ts';
+import type { IntegerWidth, Operand, SegmentRegister } from '../instructions/operand.ts';
+import type { Condition, Operations, Value } from '../instructions/operations.ts';
+import { countUses } from './node-recorder.ts';
+import type { ResultNode, Statement } from './nodes.ts';
+import { VectorRecorder } from './vector-recorder.ts';
+
+class Recorder extends VectorRecorder implements Operations {
+  readonly context: DecodedInstruction;
+  readonly mode: ExecutionMode;
+  readonly operandWidth: 16 | 32 | 64;
+  readonly addressWidth: 16 | 32 | 64;
+  readonly repeat: 'none' | 'repe' | 'repne';
+  readonly segment: SegmentRegister | undefined;
+
+  constructor(instruction: DecodedInstruction) {
+    super();
+    this.context = instruction;
+    this.mode = instruction.mode;
+    this.operandWidth = instruction.operandWidth;
+    this.addressWidth = instruction.addressWidth;
+    this.repeat = instruction.repeat;
+    this.segment = instruction.segment;
+  }
+
+  record(): Statement[] {
+    const { definition, operands, mode } = this.context;
+    if (definition.privileged && mode.cpl !== 0) this.raise(VECTOR.GP, 0);
+    else if (definition.sse && mode.sse === 'undefined') this.raise(VECTOR.UD);
+    else if (definition.sse && mode.sse === 'not-available') this.raise(VECTOR.NM);
+    else definition.semantics(this, ...operands);
+    countUses(this.statements);
+    return this.statements;
+  }
+
+  jump(target: Value): void {
+    this.statements.push({ kind: 'jump', target: this.node(target) });
+  }
+
+  jumpRelative(operand: Operand): void {
+    this.statements.push({ kind: 'branch', condition: undefined, operand });
+  }
+
+  branchIf(condition: Condition, operand: Operand): void {
+    this.statements.push({ kind: 'branch', condition: this.node(condition), operand });
+  }
+
+  raise(vector: number, errorCode?: number): void {
+    this.mayFault('an exception');
+    this.statements.push({ kind: 'raise', vector, errorCode });
+  }
+
+  raiseIf(condition: Condition, vector: number, errorCode?: number): void {
+    this.when(condition, () => this.raise(vector, errorCode));
+  }
+
+  when(condition: Condition, then: () => void, otherwise?: () => void): void {
+    const node = this.node(condition);
+    const thenArm = this.nested(then);
+    const otherwiseArm = this.nested(otherwise ?? ((): void => undefined));
+    const changes = [thenArm, otherwiseArm].some((arm) => arm.hasChangedState);
+    this.statements.push({
+      kind: 'when',
+      condition: node,
+      then: thenArm.statements,
+      otherwise: otherwiseArm.statements,
+    });
+    if (changes) {
+      this.hasChangedState = true;
+      this.forgetFlags();
+    }
+  }
+
+  again(condition: Condition): void {
+    this.statements.push({ kind: 'again', condition: this.node(condition) });
+  }
+
+  stringRun(run: {
+    readonly count: Value;
+    readonly destination: Value;
+    readonly source?: Value;
+    readonly fill?: Value;
+    readonly width: IntegerWidth;
+  }): Value {
+    const result = this.result();
+    this.statements.push({
+      kind: 'string-run',
+      count: this.node(run.count),
+      destination: this.node(run.destination),
+      source: run.source && this.node(run.source),
+      fill: run.fill && this.node(run.fill),
+      width: run.width,
+      result,
+    });
+    return this.value(result, 64);
+  }
+
+  host(operation: HostOperation, ...operands: Value[]): readonly [Value, Value] {
+    const [first, second] = this.callHost(operation, operands, false);
+    return [this.value(first, 64), this.value(second, 64)];
+  }
+
+  hostTransfer(operation: HostOperation, ...operands: Value[]): void {
+    this.callHost(operation, operands, true);
+  }
+
+  private callHost(
+    operation: HostOperation,
+    operands: readonly Value[],
+    isTransfer: boolean,
+  ): readonly [ResultNode, ResultNode] {
+    this.mayFault(`host operation ${operation}`);
+    const results = [this.result(), this.result()] as const;
+    this.statements.push({
+      kind: 'host',
+      operation,
+      operands: operands.map((operand) => this.node(operand)),
+      results,
+      isTransfer,
+    });
+    return results;
+  }
+
+  private result(): ResultNode {
+    return { kind: 'result', valueType: 'i64', uses: 0 };
+  }
+}
+
+/** The statements of an instruction, with uses counted. */
+export function recordSemantics(instruction: DecodedInstruction): Statement[] {
+  return new Recorder(instruction).record();
+}
