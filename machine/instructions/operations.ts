@@ -169,7 +169,10 @@ export interface Memory {
 }
 
 export interface ControlFlow {
-  /** Near jump to an offset in CS; #GP(0) if it is not canonical. Ends the instruction. */
+  /**
+   * Near jump to an offset in CS, of 64 bits. Ends the instruction and checks nothing: it stands behind
+   * changes of state (RET moves rsp). The semantics raise #GP(0) for a target that is not canonical.
+   */
   jump(target: Value): void;
   /** Near jump to a relative operand. */
   jumpRelative(operand: Operand): void;
@@ -188,7 +191,9 @@ export interface ControlFlow {
    * Moves (source given) or fills as many whole elements of REP MOVS/STOS as lie in the present
    * pages, within `count` and the instruction budget, when that gives the same result as one after
    * another; `count`, then, is how many remain to be done at most. Result: elements done, 0 if none
-   * could be; each counts as one instruction. Registers are the caller's to update.
+   * could be; each counts as one instruction, the last of them as the pass itself, so that n elements are
+   * n instructions however they were cut into runs. Semantics call it with DF = 0 only. Registers are
+   * the caller's to update; nothing may fault after it in the same branch.
    */
   stringRun(run: {
     readonly count: Value;
