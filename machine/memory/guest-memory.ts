@@ -1,52 +1,177 @@
-/** Skeleton: the signatures that the engines are written against. */
-import type { PhysicalAddress } from '../addresses.ts';
-import type { GuestFault } from '../guest-fault.ts';
+/**
+ * All of the machine's memory system, put together: RAM and device pages, translation, the TLB that
+ * generated code probes, the slow path behind it, code pages, watchpoints, and the debugger's view.
+ */
+import { linearAddress, PAGE_SHIFT, PAGE_SIZE, type PhysicalAddress } from '../addresses.ts';
+import { fault, pageFault, VECTOR, type GuestFault } from '../guest-fault.ts';
 import type { CpuState } from '../state/fields.ts';
-import type { WatchKind } from '../stop-reason.ts';
+import { TLB_CONTEXT } from '../state/layout.ts';
+import { CodePages, type CodeWriteListener } from './code-pages.ts';
+import { DebugAccess } from './debug-access.ts';
+import { LinearAccess } from './linear-access.ts';
+import { PagingRegisters } from './paging-registers.ts';
+import { PendingEffects } from './pending-effects.ts';
+import { PhysicalMemory } from './physical-memory.ts';
+import { SlowPath } from './slow-path.ts';
+import { Tlb } from './tlb.ts';
+import { Translator } from './translator.ts';
+import { Watchpoints, type Watch, type WatchHit } from './watchpoints.ts';
 
 export interface GuestMemoryOptions {
+  /** Holds everything that state/layout.ts draws, RAM included; must not grow. */
   readonly memory: WebAssembly.Memory;
   readonly state: CpuState;
+  /** A multiple of the page size. */
   readonly ramBytes: number;
   readonly note: (text: string) => void;
 }
 
-/** Bits of `sizeAndFlags` of slowRead and slowWrite. */
-export const SLOW_ACCESS = {
-  sizeMask: 0xff,
-  /** #SS(0) instead of #GP(0) for a non-canonical address. */
-  stackSegment: 0x100,
-  /** #GP(0) unless the address is a multiple of the size. */
-  aligned: 0x200,
-  /** slowWrite only: the present contents will be read first, also those of a device. */
-  modify: 0x400,
-} as const;
+export class GuestMemory {
+  readonly physical: PhysicalMemory;
+  readonly registers: PagingRegisters;
+  /** For the rules in machine/cpu/. */
+  readonly linear: LinearAccess;
+  /** For debuggers. */
+  readonly debug: DebugAccess;
+  readonly translator: Translator;
+  private readonly tlb: Tlb;
+  private readonly codePages: CodePages;
+  private readonly watchpoints = new Watchpoints();
+  private readonly pending: PendingEffects;
+  private readonly slowPath: SlowPath;
+  private readonly state: CpuState;
 
-export type CodeWriteListener = (physicalPage: number, offset: number, lengthBytes: number) => void;
+  constructor({ memory, state, ramBytes, note }: GuestMemoryOptions) {
+    this.state = state;
+    this.physical = new PhysicalMemory(memory, ramBytes, note);
+    this.registers = new PagingRegisters(state);
+    this.translator = new Translator(this.physical, this.registers);
+    this.tlb = new Tlb(state.words);
+    this.codePages = new CodePages(ramBytes);
+    this.pending = new PendingEffects(memory, this.physical, this.codePages);
+    const { physical, registers, translator, tlb, codePages, watchpoints, pending } = this;
+    const parts = { state, physical, registers, translator, tlb, codePages, watchpoints, pending };
+    this.slowPath = new SlowPath(parts);
+    this.linear = new LinearAccess(memory, parts);
+    this.debug = new DebugAccess(physical, registers, codePages);
+  }
 
-export interface WatchHit {
-  /** The first watched byte that was touched. */
-  readonly address: bigint;
-  readonly watch: WatchKind;
-}
+  /**
+   * For generated code, when the TLB probe misses: where to read `sizeAndFlags & 0xff` bytes
+   * (SLOW_ACCESS names the other bits), or -1 with the fault in state.faultVector and companions.
+   */
+  slowRead(linearLow: number, linearHigh: number, sizeAndFlags: number): number {
+    return this.slowPath.slowRead(linearLow, linearHigh, sizeAndFlags);
+  }
 
-export declare class GuestMemory {
-  constructor(options: GuestMemoryOptions);
-  /** Host offset, or -1 with the fault in state.faultVector and its companions. */
-  slowRead(linearLow: number, linearHigh: number, sizeAndFlags: number): number;
-  slowWrite(linearLow: number, linearHigh: number, sizeAndFlags: number): number;
-  /** After the instruction retired. */
-  commitPending(): void;
-  /** After the instruction faulted. */
-  discardPending(): void;
-  takeWatchHit(): WatchHit | undefined;
-  /** The physical address of an instruction byte. */
-  fetchTranslate(linear: bigint): PhysicalAddress | GuestFault;
-  /** Physical page numbers (address >> 12). */
-  markCodePage(physicalPage: number): void;
-  unmarkCodePage(physicalPage: number): void;
-  onCodeWrite(listener: CodeWriteListener): void;
-  flushTlb(): void;
-  updateTlbContext(): void;
-  isRam(physical: PhysicalAddress, lengthBytes: number): boolean;
+  /** Likewise where to write. If state.exitRequest became 1, `commitPending` has something to do. */
+  slowWrite(linearLow: number, linearHigh: number, sizeAndFlags: number): number {
+    return this.slowPath.slowWrite(linearLow, linearHigh, sizeAndFlags);
+  }
+
+  /** After an instruction retired (or an exception was delivered): carries out what it left. */
+  commitPending(): void {
+    this.pending.commit();
+  }
+
+  /** After an instruction faulted: what it left is not to happen. */
+  discardPending(): void {
+    this.pending.discard();
+  }
+
+  /** The hits of the debugger's watchpoints that were committed since the last call. */
+  takeWatchHits(): readonly WatchHit[] {
+    return this.pending.takeHits('debugger');
+  }
+
+  /** The hits of the guest's DR0–DR3; `owner` is the register. */
+  takeGuestWatchHits(): readonly WatchHit[] {
+    return this.pending.takeHits('guest');
+  }
+
+  addWatchpoint(watch: Watch): void {
+    this.watchpoints.add(watch);
+    this.tlb.flush();
+  }
+
+  removeWatchpoint(watch: Watch): void {
+    this.watchpoints.remove(watch);
+    this.tlb.flush();
+  }
+
+  /** The data watches that the guest's debug registers ask for, all of them. */
+  setGuestWatches(watches: readonly Watch[]): void {
+    this.watchpoints.setGuestWatches(watches);
+    this.tlb.flush();
+  }
+
+  /** The physical address of an instruction byte, with execute permission at the present CPL. */
+  fetchTranslate(linear: bigint): PhysicalAddress | GuestFault {
+    const low = Number(linear & 0xffff_ffffn);
+    const high = Number((linear >> 32n) & 0xffff_ffffn);
+    if (!this.translator.isCanonical(high)) return fault(VECTOR.GP, 0);
+    const context = this.registers.contextAt(this.state.cpl);
+    const physical = this.translator.translate(low, high, 'execute', context);
+    if (physical >= 0) return physical as PhysicalAddress;
+    return pageFault(linearAddress(linear), this.translator.errorCode);
+  }
+
+  /** `physicalPage` is a page number (address >> 12). From now on stores to it are reported. */
+  markCodePage(physicalPage: number): void {
+    if (this.codePages.isCode(physicalPage)) return;
+    this.codePages.set(physicalPage, true);
+    this.tlb.removeWriteEntries(physicalPage * PAGE_SIZE);
+  }
+
+  unmarkCodePage(physicalPage: number): void {
+    this.codePages.set(physicalPage, false);
+  }
+
+  isCodePage(physicalPage: number): boolean {
+    return this.codePages.isCode(physicalPage);
+  }
+
+  /** Hears of every store to a code page, by the guest (at commit) or the debugger (at once). */
+  onCodeWrite(listener: CodeWriteListener): void {
+    this.codePages.listen(listener);
+  }
+
+  /** Tells of RAM that a device or loader has changed behind the CPU's back. */
+  ramWritten(physical: PhysicalAddress, lengthBytes: number): void {
+    const last = (physical + lengthBytes - 1) >>> PAGE_SHIFT;
+    for (let page = physical >>> PAGE_SHIFT; page <= last; page++) {
+      this.codePages.written(page, 0, PAGE_SIZE);
+    }
+  }
+
+  flushTlb(): void {
+    this.tlb.flush();
+  }
+
+  /** INVLPG. */
+  invalidatePage(linear: bigint): void {
+    this.tlb.invalidatePage(Number(linear & 0xffff_ffffn), Number((linear >> 32n) & 0xffff_ffffn));
+  }
+
+  /** To be called whenever CPL, CR4.SMAP or RFLAGS.AC have changed. */
+  updateTlbContext(): void {
+    this.registers.updateContext();
+  }
+
+  isRam(physical: PhysicalAddress, lengthBytes: number): boolean {
+    return this.physical.isRam(physical, lengthBytes);
+  }
+
+  /** Back to power-on: RAM is cleared, nothing is pending, and all decoded code is told to go. */
+  reset(): void {
+    this.pending.discard();
+    this.ramWritten(0 as PhysicalAddress, this.physical.ramBytes);
+    this.takeWatchHits();
+    this.takeGuestWatchHits();
+    this.tlb.flush();
+    this.physical.ram.fill(0);
+    this.setGuestWatches([]);
+    this.state.tlbContext = TLB_CONTEXT.user;
+    this.updateTlbContext();
+  }
 }

@@ -1,0 +1,87 @@
+/**
+ * All mappings of a set of page tables, for `info mem` and `info tlb`. Tables that point back at
+ * themselves (recursive mappings) are no loop: the depth is fixed. Reserved bits are ignored, since
+ * the tables of a half-booted kernel are worth seeing as they are.
+ */
+import type { PageMapping } from '../machine.ts';
+import {
+  ENTRY_HIGH_NO_EXECUTE,
+  ENTRY_LARGE,
+  ENTRY_PRESENT,
+  ENTRY_USER,
+  ENTRY_WRITABLE,
+  PAGING_LEVELS,
+  entryTarget,
+  topTable,
+  type PagingLevel,
+} from './paging-format.ts';
+import type { PagingRegisters } from './paging-registers.ts';
+import type { PhysicalMemory } from './physical-memory.ts';
+
+/** What the entries above allow, and the linear address so far (not yet sign-extended). */
+interface Path {
+  readonly linear: bigint;
+  readonly isWritable: boolean;
+  readonly isUser: boolean;
+  readonly isNoExecute: boolean;
+}
+
+/** One PageMapping per leaf entry below the table at `cr3`, ascending; none while paging is off. */
+export function* pageMappings(
+  physical: PhysicalMemory,
+  registers: PagingRegisters,
+  cr3: number,
+): Generator<PageMapping> {
+  const mode = registers.mode;
+  if (mode === 'off') return;
+  const path = { linear: 0n, isWritable: true, isUser: true, isNoExecute: false };
+  const hasLarge = mode !== '32-bit' || registers.hasLargePages;
+  yield* tableMappings(physical, PAGING_LEVELS[mode], topTable(mode, cr3), path, hasLarge);
+}
+
+function* tableMappings(
+  physical: PhysicalMemory,
+  levels: readonly PagingLevel[],
+  table: number,
+  path: Path,
+  hasLarge: boolean,
+): Generator<PageMapping> {
+  const [level, ...below] = levels;
+  if (level === undefined) return;
+  const tableBytes = level.entryBytes << level.indexBits;
+  if (!physical.isRam(table, tableBytes)) return;
+  for (let index = 0; index < 1 << level.indexBits; index++) {
+    const address = table + index * level.entryBytes;
+    const low = physical.readWord(address);
+    if ((low & ENTRY_PRESENT) === 0) continue;
+    const high = level.entryBytes === 8 ? physical.readWord(address + 4) : 0;
+    const inner = narrow(path, level, index, low, high);
+    const isLarge = hasLarge && level.leafBytes > 0 && (low & ENTRY_LARGE) !== 0;
+    if (level.isLast || isLarge) yield leaf(inner, level, low, high);
+    else {
+      const next = entryTarget(low, high, 0, level.entryBytes);
+      yield* tableMappings(physical, below, next, inner, hasLarge);
+    }
+  }
+}
+
+function narrow(path: Path, level: PagingLevel, index: number, low: number, high: number): Path {
+  const linear = path.linear | (BigInt(index) << BigInt(level.shift));
+  if (!level.hasPermissions) return { ...path, linear };
+  return {
+    linear,
+    isWritable: path.isWritable && (low & ENTRY_WRITABLE) !== 0,
+    isUser: path.isUser && (low & ENTRY_USER) !== 0,
+    isNoExecute: path.isNoExecute || (high & ENTRY_HIGH_NO_EXECUTE) !== 0,
+  };
+}
+
+function leaf(path: Path, level: PagingLevel, low: number, high: number): PageMapping {
+  return {
+    ...path,
+    linear: BigInt.asUintN(64, BigInt.asIntN(48, path.linear)),
+    physical: BigInt(entryTarget(low, high, level.leafBytes, level.entryBytes)),
+    lengthBytes: level.leafBytes,
+    entry: (BigInt(high) << 32n) | BigInt(low),
+  };
+}

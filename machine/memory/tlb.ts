@@ -1,0 +1,122 @@
+/**
+ * The translation look-aside buffer that generated code probes (state/layout.ts draws it): direct
+ * mapped by linear page number, one table for reads and one for writes in each of three contexts.
+ * An entry means that the access may go straight to RAM: permission is given, the dirty bit is
+ * set, and neither decoded code nor a watchpoint wants to know of it. Entries are 4 KiB pieces of
+ * whatever page maps them. Global pages are flushed with the rest, which only costs time.
+ */
+import { PAGE_SIZE } from '../addresses.ts';
+import {
+  RAM_BASE,
+  TLB_BASE,
+  TLB_CONTEXTS,
+  TLB_EMPTY,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_WRITE_TABLE,
+} from '../state/layout.ts';
+import type { TlbContext } from './paging-registers.ts';
+
+const EMPTY = Number(TLB_EMPTY);
+const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
+const TABLE_WORDS = TLB_WRITE_TABLE / 4;
+const TABLES = TLB_CONTEXTS * 2;
+const FIRST_WORD = TLB_BASE / 4;
+
+export class Tlb {
+  private readonly words: Uint32Array;
+  /** Word indexes of slots that may be filled, so that a flush costs what was filled. */
+  private readonly filled = new Uint32Array(TABLES * TLB_ENTRIES);
+  private filledCount = 0;
+  /** 2 MiB and 1 GiB regions (by number) in which pieces of large pages have been filled. */
+  private readonly largeRegions = new Set<number>();
+  private readonly hugeRegions = new Set<number>();
+
+  constructor(words: Uint32Array) {
+    this.words = words;
+    for (let slot = 0; slot < TABLES * TLB_ENTRIES; slot++) {
+      words[FIRST_WORD + slot * ENTRY_WORDS] = EMPTY;
+    }
+  }
+
+  /** Lets accesses to the linear page go straight to the RAM frame at `physical`. */
+  fill(
+    context: TlbContext,
+    isWrite: boolean,
+    low: number,
+    high: number,
+    translation: { readonly frame: number; readonly pageBytes: number },
+  ): void {
+    const slot = slotIndex(context, isWrite, low);
+    if (this.words[slot] === EMPTY) {
+      if (this.filledCount === this.filled.length) this.flush();
+      this.filled[this.filledCount++] = slot;
+    }
+    const page = (low & -PAGE_SIZE) >>> 0;
+    this.words[slot] = page;
+    this.words[slot + 1] = high;
+    this.words[slot + 2] = RAM_BASE + translation.frame - page;
+    if (translation.pageBytes > PAGE_SIZE) this.noteLarge(low, high, translation.pageBytes);
+  }
+
+  /** Host offset of a linear address, or -1 if it is not there. */
+  lookUp(context: TlbContext, isWrite: boolean, low: number, high: number): number {
+    const slot = slotIndex(context, isWrite, low);
+    if (this.words[slot] !== (low & -PAGE_SIZE) >>> 0 || this.words[slot + 1] !== high) return -1;
+    return (low + this.words[slot + 2]!) >>> 0;
+  }
+
+  /** Forgets everything: MOV CR3, and whatever else changes many translations. */
+  flush(): void {
+    for (let index = 0; index < this.filledCount; index++) this.words[this.filled[index]!] = EMPTY;
+    this.filledCount = 0;
+    this.largeRegions.clear();
+    this.hugeRegions.clear();
+  }
+
+  /** INVLPG: forgets the page that maps the address, whatever its size. */
+  invalidatePage(low: number, high: number): void {
+    const isLarge =
+      this.largeRegions.has(regionNumber(low, high, 21)) ||
+      this.hugeRegions.has(regionNumber(low, high, 30));
+    if (isLarge) {
+      this.flush();
+      return;
+    }
+    const page = (low & -PAGE_SIZE) >>> 0;
+    for (let table = 0; table < TABLES; table++) {
+      const slot = FIRST_WORD + table * TABLE_WORDS + entryIndex(low) * ENTRY_WORDS;
+      if (this.words[slot] === page && this.words[slot + 1] === high) this.words[slot] = EMPTY;
+    }
+  }
+
+  /** Forgets every write permission to a RAM frame: it has become code. */
+  removeWriteEntries(frame: number): void {
+    for (let index = 0; index < this.filledCount; index++) {
+      const slot = this.filled[index]!;
+      const isWrite = Math.floor((slot - FIRST_WORD) / TABLE_WORDS) % 2 === 1;
+      if (!isWrite || this.words[slot] === EMPTY) continue;
+      const host = (this.words[slot]! + this.words[slot + 2]!) >>> 0;
+      if (host === RAM_BASE + frame) this.words[slot] = EMPTY;
+    }
+  }
+
+  private noteLarge(low: number, high: number, pageBytes: number): void {
+    // A 4 MiB page is two 2 MiB regions; its 1 GiB region is a safe bound.
+    if (pageBytes === 2 ** 21) this.largeRegions.add(regionNumber(low, high, 21));
+    else this.hugeRegions.add(regionNumber(low, high, 30));
+  }
+}
+
+function entryIndex(low: number): number {
+  return (low >>> 12) % TLB_ENTRIES;
+}
+
+function slotIndex(context: TlbContext, isWrite: boolean, low: number): number {
+  const table = context * 2 + (isWrite ? 1 : 0);
+  return FIRST_WORD + table * TABLE_WORDS + entryIndex(low) * ENTRY_WORDS;
+}
+
+function regionNumber(low: number, high: number, shift: number): number {
+  return high * 2 ** (32 - shift) + (low >>> shift);
+}
