@@ -107,8 +107,7 @@ export type TargetStop =
   | { readonly kind: 'exited'; readonly status: number; readonly process: ProcessNumber };
 
 export type TargetState =
-  | { readonly kind: 'running' }
-  | { readonly kind: 'halted'; readonly stop: TargetStop };
+  { readonly kind: 'running' } | { readonly kind: 'halted'; readonly stop: TargetStop };
 
 /** Kinds by the digit of their packet (GDB manual, "Packets", `z`). */
 export const BREAKPOINT_KIND = { software: 0, hardware: 1, write: 2, read: 3, access: 4 } as const;

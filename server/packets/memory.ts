@@ -1,0 +1,175 @@
+/**
+ * GDB manual, "Packets": m M X x, and from "General Query Packets": qSearch:memory, qCRC. Reads may be
+ * partial: what can be read is sent, and only a first byte that cannot is an error.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { ERRNO, RemoteError } from '../rsp/errno.ts';
+import type { FieldReader } from '../rsp/field-reader.ts';
+import { fittingLength } from '../rsp/packet-writer.ts';
+import { reply, type Reply } from '../rsp/reply.ts';
+import type { ThreadNumber } from '../target/target.ts';
+import { crc32 } from './crc32.ts';
+import { definePacket, type PacketChapter } from './definition.ts';
+import { PACKET_SIZE, type PacketContext } from './packet-context.ts';
+
+/** What `qSearch` and `qCRC` read at a time, so that other connections are served in between. */
+const PIECE_BYTES = 0x10000;
+const ADDRESS_MASK = (1n << 64n) - 1n;
+
+async function readSome(
+  context: PacketContext,
+  address: bigint,
+  lengthBytes: number,
+): Promise<Uint8Array> {
+  const thread = await context.selection.thread();
+  const bytes = await context.target.memory.read(thread, address, lengthBytes);
+  if (bytes.length === 0 && lengthBytes > 0) throw unreadable(address);
+  return bytes;
+}
+
+function unreadable(address: bigint): RemoteError {
+  return new RemoteError(ERRNO.EFAULT, `no memory at 0x${address.toString(16)}`);
+}
+
+async function writeBytes(
+  context: PacketContext,
+  address: bigint,
+  bytes: Uint8Array,
+): Promise<Reply> {
+  const thread = await context.selection.thread();
+  const written = await context.target.memory.write(thread, address, bytes);
+  if (written < bytes.length) throw unreadable(address + BigInt(written));
+  return reply.ok;
+}
+
+/** `addr,length` */
+function addressAndLength(fields: FieldReader): { address: bigint; length: number } {
+  const address = fields.hex();
+  fields.expect(',');
+  return { address, length: fields.length() };
+}
+
+/** Memory from `address` on, in pieces; throws where it cannot be read. */
+async function* pieces(
+  context: PacketContext,
+  address: bigint,
+  lengthBytes: number,
+): AsyncGenerator<Uint8Array> {
+  const thread: ThreadNumber = await context.selection.thread();
+  for (let done = 0; done < lengthBytes;) {
+    const at = (address + BigInt(done)) & ADDRESS_MASK;
+    const wanted = Math.min(PIECE_BYTES, lengthBytes - done);
+    const bytes = await context.target.memory.read(thread, at, wanted);
+    if (bytes.length === 0) throw unreadable(at);
+    yield bytes;
+    done += bytes.length;
+    await setImmediate();
+  }
+}
+
+/** Offset of `pattern` from `address`, or undefined. */
+async function search(
+  context: PacketContext,
+  address: bigint,
+  lengthBytes: number,
+  pattern: Uint8Array,
+): Promise<number | undefined> {
+  // The end of each piece stays in front of the next one: a match may lie across the seam.
+  let window = Buffer.alloc(0);
+  let windowStart = 0;
+  for await (const piece of pieces(context, address, lengthBytes)) {
+    window = Buffer.concat([window, piece]);
+    const found = window.indexOf(pattern);
+    if (found >= 0) return windowStart + found;
+    const kept = Math.min(window.length, pattern.length - 1);
+    windowStart += window.length - kept;
+    window = window.subarray(window.length - kept);
+  }
+  return undefined;
+}
+
+export const memory: PacketChapter = {
+  title: 'Memory',
+  packets: [
+    definePacket({
+      name: 'm',
+      syntax: 'm addr,length',
+      purpose: 'read memory, in hex',
+      async handle(fields, context) {
+        const { address, length } = addressAndLength(fields);
+        fields.end();
+        return reply.hex(await readSome(context, address, Math.min(length, PACKET_SIZE / 2)));
+      },
+    }),
+    definePacket({
+      name: 'x',
+      syntax: 'x addr,length',
+      purpose: 'read memory, in binary',
+      announcement: 'binary-upload+',
+      async handle(fields, context) {
+        const { address, length } = addressAndLength(fields);
+        fields.end();
+        // lldb probes with a length of 0 and then wants bare data; gdb 16 wants a `b` in front.
+        if (length === 0) return context.client.isLldb ? reply.ok : reply.text('b');
+        const bytes = await readSome(context, address, Math.min(length, PACKET_SIZE));
+        const fitting = bytes.subarray(0, fittingLength(bytes, PACKET_SIZE - 1));
+        return context.client.isLldb ? reply.binary(fitting) : reply.binary('b', fitting);
+      },
+    }),
+    definePacket({
+      name: 'M',
+      syntax: 'M addr,length:XX…',
+      purpose: 'write memory, in hex',
+      handle(fields, context) {
+        const { address, length } = addressAndLength(fields);
+        fields.expect(':');
+        const bytes = fields.hexBytes();
+        fields.end();
+        if (bytes.length !== length) fields.fail(`${length} bytes expected`);
+        return writeBytes(context, address, bytes);
+      },
+    }),
+    definePacket({
+      name: 'X',
+      syntax: 'X addr,length:XX…',
+      purpose: 'write memory, in binary',
+      handle(fields, context) {
+        const { address, length } = addressAndLength(fields);
+        fields.expect(':');
+        const bytes = fields.rest();
+        if (bytes.length !== length) fields.fail(`${length} bytes expected`);
+        return writeBytes(context, address, bytes);
+      },
+    }),
+    definePacket({
+      name: 'qSearch:memory',
+      syntax: 'qSearch:memory:address;length;search-pattern',
+      purpose: "find bytes in memory (gdb's find)",
+      async handle(fields, context) {
+        fields.expect(':');
+        const address = fields.hex();
+        fields.expect(';');
+        const length = fields.length();
+        fields.expect(';');
+        const pattern = fields.rest();
+        if (pattern.length === 0) fields.fail('search pattern expected');
+        const offset = await search(context, address, length, pattern);
+        if (offset === undefined) return reply.text('0');
+        return reply.text(`1,${((address + BigInt(offset)) & ADDRESS_MASK).toString(16)}`);
+      },
+    }),
+    definePacket({
+      name: 'qCRC',
+      syntax: 'qCRC:addr,length',
+      purpose: "checksum of memory (gdb's compare-sections)",
+      async handle(fields, context) {
+        fields.expect(':');
+        const { address, length } = addressAndLength(fields);
+        fields.end();
+        let crc = 0xffff_ffff;
+        for await (const piece of pieces(context, address, length)) crc = crc32(crc, piece);
+        return reply.text(`C${crc.toString(16)}`);
+      },
+    }),
+  ],
+};

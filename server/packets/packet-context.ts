@@ -1,0 +1,80 @@
+/**
+ * What a packet's handler may use besides its fields: the target, what this client has negotiated and
+ * selected, and the few things only its session can do.
+ */
+import type {
+  BreakpointOwner,
+  MonitorAccess,
+  Target,
+  TargetFile,
+  ThreadResume,
+} from '../target/target.ts';
+import type { Reply } from '../rsp/reply.ts';
+import type { ThreadSelection } from './thread-selection.ts';
+
+/** The longest payload in either direction, in bytes; announced in hex by `qSupported`. */
+export const PACKET_SIZE = 0x20000;
+
+/** What the client has told about itself. One object per session, changed by the handshake packets. */
+export interface ClientFeatures {
+  /** It sent what only lldb sends; decides the form of `x` and the extras of a stop reply. */
+  isLldb: boolean;
+  /** Thread ids are written `pPID.TID`. */
+  multiprocess: boolean;
+  swbreak: boolean;
+  hwbreak: boolean;
+  errorMessages: boolean;
+  hexErrorStrings: boolean;
+  /** lldb's `QListThreadsInStopReply`. */
+  threadsInStopReply: boolean;
+}
+
+export function unknownClient(): ClientFeatures {
+  return {
+    isLldb: false,
+    multiprocess: false,
+    swbreak: false,
+    hwbreak: false,
+    errorMessages: false,
+    hexErrorStrings: false,
+    threadsInStopReply: false,
+  };
+}
+
+/** Things with a handle that the client opens and the session forgets when it ends. */
+export interface ClientHoldings {
+  readonly files: Map<number, TargetFile>;
+  readonly savedRegisters: Map<number, Uint8Array>;
+  /** qXfer objects being read in several pieces, by packet and annex. */
+  readonly transfers: Map<string, Uint8Array>;
+  /** Thread ids that `qsThreadInfo` has still to name. */
+  remainingThreads: readonly string[];
+}
+
+export interface PacketContext {
+  readonly target: Target;
+  readonly client: ClientFeatures;
+  readonly selection: ThreadSelection;
+  readonly holdings: ClientHoldings;
+  /** Under which the client's breakpoints are registered. */
+  readonly owner: BreakpointOwner;
+  readonly server: { readonly name: string; readonly version: string };
+  /** What this client's monitor commands may do now. */
+  readonly monitorAccess: MonitorAccess;
+  /** The text of `qSupported`, from all definitions that exist for this target. */
+  readonly announcements: readonly string[];
+
+  /** Sends text for the client's user at once, in `O` packets. */
+  output(text: string): void;
+  /** No more acknowledgements after the present reply. */
+  stopAcknowledging(): void;
+  /** Sets the target going; the handler answers `reply.resumed`, and the stop follows by itself. */
+  resume(threads: readonly ThreadResume[]): Reply;
+  /**
+   * The connection ceases to be the debugger: its breakpoints go, and the target runs on or halts as
+   * the server was told. `stayHalted` overrules that.
+   */
+  detach(options?: { readonly stayHalted: boolean }): Promise<void>;
+  /** Runs once the present reply has been handed to the transport. */
+  afterReply(action: () => void): void;
+}

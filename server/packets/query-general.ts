@@ -1,0 +1,109 @@
+/**
+ * GDB manual, "General Query Packets": the handshake and what does not fit another chapter. Packets
+ * that are deliberately absent: qOffsets (a kernel's symbols need no relocation; empty makes both
+ * clients take them as they are) and qTStatus (empty means no tracepoints; gdb polls it otherwise).
+ */
+import { ERRNO } from '../rsp/errno.ts';
+import { reply } from '../rsp/reply.ts';
+import { definePacket, type PacketChapter } from './definition.ts';
+import { PACKET_SIZE } from './packet-context.ts';
+
+export const queries: PacketChapter = {
+  title: 'Handshake and general queries',
+  packets: [
+    definePacket({
+      name: 'qSupported',
+      syntax: 'qSupported[:feature[;feature]…]',
+      purpose: 'what client and server can do',
+      audience: 'anyone',
+      handle(fields, context) {
+        fields.accepts(':');
+        const offered = new Set(Buffer.from(fields.rest()).toString('latin1').split(';'));
+        const { client } = context;
+        client.multiprocess = offered.has('multiprocess+');
+        client.swbreak = offered.has('swbreak+');
+        client.hwbreak = offered.has('hwbreak+');
+        client.errorMessages = offered.has('error-message+');
+        const size = `PacketSize=${PACKET_SIZE.toString(16)}`;
+        const features = ['multiprocess+', 'swbreak+', 'hwbreak+', 'error-message+'];
+        return reply.text([size, ...features, ...context.announcements].join(';'));
+      },
+    }),
+    definePacket({
+      name: 'QStartNoAckMode',
+      syntax: 'QStartNoAckMode',
+      purpose: 'no more acknowledgements: TCP needs none',
+      audience: 'anyone',
+      announcement: 'QStartNoAckMode+',
+      handle(fields, context) {
+        fields.end();
+        context.stopAcknowledging();
+        return reply.ok;
+      },
+    }),
+    definePacket({
+      name: 'QNonStop',
+      syntax: 'QNonStop:0|1',
+      purpose: 'all-stop mode; non-stop is refused',
+      handle(fields) {
+        fields.expect(':');
+        const isWanted = fields.length(1) === 1;
+        fields.end();
+        return isWanted ? reply.error(ERRNO.EINVAL, 'only all-stop mode is offered') : reply.ok;
+      },
+    }),
+    definePacket({
+      name: '!',
+      syntax: '!',
+      purpose: 'extended mode (target extended-remote)',
+      handle(fields) {
+        fields.end();
+        return reply.ok;
+      },
+    }),
+    definePacket({
+      name: 'qAttached',
+      syntax: 'qAttached[:pid]',
+      purpose: "1: the target was there before, so gdb's quit detaches instead of killing",
+      async handle(fields, context) {
+        if (fields.accepts(':')) {
+          const process = fields.length(0x7fff_ffff);
+          fields.end();
+          await context.selection.matching({ process, thread: 'all' });
+        }
+        fields.end();
+        return reply.text('1');
+      },
+    }),
+    definePacket({
+      name: 'qSymbol',
+      syntax: 'qSymbol::',
+      purpose: "gdb offers to look up symbols; the server has the image's own",
+      handle: () => reply.ok,
+    }),
+    definePacket({
+      name: 'qRcmd',
+      syntax: 'qRcmd,command',
+      purpose: "a monitor command (gdb's monitor, lldb's process plugin packet monitor)",
+      audience: 'anyone',
+      isOffered: (target) => target.monitor !== undefined,
+      async handle(fields, context) {
+        fields.expect(',');
+        const commandLine = fields.hexText();
+        fields.end();
+        const result = await context.target.monitor!.run({
+          commandLine,
+          access: context.monitorAccess,
+          thread: await context.selection.thread(),
+          output: (text) => context.output(text),
+        });
+        if (result.afterReply !== undefined) context.afterReply(result.afterReply);
+        if (result.failure === undefined) return reply.ok;
+        if (context.client.errorMessages) return reply.error(ERRNO.EINVAL, result.failure);
+        // gdb before 16 turns every error reply into "Protocol error with Rcmd": so print it instead.
+        context.output(`${result.failure}\n`);
+        return reply.ok;
+      },
+    }),
+  ],
+};

@@ -1,0 +1,81 @@
+/**
+ * GDB manual, "Packets": g G p P. lldb appends `;thread:ID;` to each after QThreadSuffixSupported.
+ */
+import { ERRNO } from '../rsp/errno.ts';
+import { bytesToHex } from '../rsp/hex.ts';
+import { reply } from '../rsp/reply.ts';
+import type { PacketChapter } from './definition.ts';
+import { definePacket } from './definition.ts';
+
+/** More than any register number has; keeps a hostile number a small integer. */
+const MAX_REGISTER = 0xffff;
+
+/** Hex with `xx` for the bytes that are not available. */
+function hexWithUnknown(bytes: Uint8Array, known: readonly boolean[]): string {
+  const digits = bytesToHex(bytes);
+  let text = '';
+  for (let index = 0; index < bytes.length; index++) {
+    text += known[index] === false ? 'xx' : digits.slice(2 * index, 2 * index + 2);
+  }
+  return text;
+}
+
+export const registers: PacketChapter = {
+  title: 'Registers',
+  packets: [
+    definePacket({
+      name: 'g',
+      syntax: 'g',
+      purpose: "all registers of gdb's default layout",
+      async handle(fields, context) {
+        const thread = await context.selection.suffixOrSelected(fields);
+        fields.end();
+        const { bytes, known } = await context.target.registers.readAll(thread);
+        return known === undefined ? reply.hex(bytes) : reply.text(hexWithUnknown(bytes, known));
+      },
+    }),
+    definePacket({
+      name: 'G',
+      syntax: 'G XX…',
+      purpose: 'write all registers',
+      async handle(fields, context) {
+        const bytes = fields.hexBytes();
+        const thread = await context.selection.suffixOrSelected(fields);
+        fields.end();
+        const present = await context.target.registers.readAll(thread);
+        if (bytes.length !== present.bytes.length) {
+          return reply.error(ERRNO.EINVAL, `${present.bytes.length} bytes of registers expected`);
+        }
+        await context.target.registers.writeAll(thread, bytes);
+        return reply.ok;
+      },
+    }),
+    definePacket({
+      name: 'p',
+      syntax: 'p n',
+      purpose: 'one register; also those outside g',
+      async handle(fields, context) {
+        const number = fields.length(MAX_REGISTER);
+        const thread = await context.selection.suffixOrSelected(fields);
+        fields.end();
+        const value = await context.target.registers.read(thread, number);
+        if (value === undefined) return reply.error(ERRNO.EINVAL, 'no such register');
+        return value === 'unavailable' ? reply.text('xxxxxxxxxxxxxxxx') : reply.hex(value);
+      },
+    }),
+    definePacket({
+      name: 'P',
+      syntax: 'P n=r…',
+      purpose: 'write one register',
+      async handle(fields, context) {
+        const number = fields.length(MAX_REGISTER);
+        fields.expect('=');
+        const bytes = fields.hexBytes();
+        const thread = await context.selection.suffixOrSelected(fields);
+        fields.end();
+        const isWritten = await context.target.registers.write(thread, number, bytes);
+        return isWritten ? reply.ok : reply.error(ERRNO.EINVAL, 'this register cannot be written');
+      },
+    }),
+  ],
+};

@@ -1,0 +1,74 @@
+/**
+ * Finds a packet's definition by its name. The manual's naming rule makes that independent of the
+ * list's order: `q Q v j` packets are named by all up to a separator (and further `:`-separated
+ * words), every other packet by its first character.
+ */
+import type { Target } from '../target/target.ts';
+import type { PacketChapter, PacketDefinition } from './definition.ts';
+
+export interface FoundPacket {
+  readonly definition: PacketDefinition;
+  /** Where the fields begin, in bytes from the packet's start. */
+  readonly fieldsAt: number;
+}
+
+/** First letters whose names are words. */
+const WORDY = 'qQvj';
+const LONGEST_NAME = 64;
+const NAME = /^[A-Za-z_]+\??/;
+
+export class PacketRegistry {
+  private readonly byName = new Map<string, PacketDefinition>();
+  private readonly glued: PacketDefinition[] = [];
+
+  /** Throws if two definitions share a name. */
+  constructor(chapters: readonly PacketChapter[]) {
+    for (const definition of chapters.flatMap(({ packets }) => packets)) {
+      if (this.byName.has(definition.name)) {
+        throw new Error(`packet '${definition.name}' is defined twice`);
+      }
+      this.byName.set(definition.name, definition);
+      if (definition.hasGluedArgument === true) this.glued.push(definition);
+    }
+  }
+
+  /** The definition for a payload, or undefined: unknown, or not offered by this target. */
+  find(payload: Uint8Array, target: Target): FoundPacket | undefined {
+    const text = Buffer.from(payload.subarray(0, LONGEST_NAME)).toString('latin1');
+    const found = WORDY.includes(text.charAt(0)) ? this.findWord(text) : this.findLetter(text);
+    return found !== undefined && isOffered(found.definition, target) ? found : undefined;
+  }
+
+  /** The `qSupported` entries of all packets that exist for the target. */
+  announcements(target: Target): string[] {
+    const texts: string[] = [];
+    for (const definition of this.byName.values()) {
+      if (definition.announcement !== undefined && isOffered(definition, target)) {
+        texts.push(definition.announcement);
+      }
+    }
+    return texts;
+  }
+
+  private findLetter(text: string): FoundPacket | undefined {
+    const definition = this.byName.get(text.charAt(0));
+    return definition && { definition, fieldsAt: 1 };
+  }
+
+  /** `qXfer:features:read:target.xml:0,fff`: the longest run of words that is a name. */
+  private findWord(text: string): FoundPacket | undefined {
+    const first = NAME.exec(text)?.[0] ?? '';
+    let name = first;
+    let found = this.byName.get(first);
+    for (const word of text.slice(first.length).split(':').slice(1)) {
+      name += `:${word}`;
+      found = this.byName.get(name) ?? found;
+    }
+    found ??= this.glued.find((definition) => first.startsWith(definition.name));
+    return found && { definition: found, fieldsAt: found.name.length };
+  }
+}
+
+function isOffered(definition: PacketDefinition, target: Target): boolean {
+  return definition.isOffered?.(target) ?? true;
+}

@@ -1,0 +1,169 @@
+/**
+ * GDB manual, "Packets": ? c C s S vCont vCont? vCtrlC. All-stop only: the answer to a resume is the
+ * one stop reply, sent by the session when the target halts.
+ */
+import { ERRNO, RemoteError } from '../rsp/errno.ts';
+import type { FieldReader } from '../rsp/field-reader.ts';
+import { littleEndian64 } from '../rsp/hex.ts';
+import { reply, type Reply } from '../rsp/reply.ts';
+import type { ResumeAction, TargetStop, ThreadResume } from '../target/target.ts';
+import { definePacket, type PacketChapter } from './definition.ts';
+import type { PacketContext } from './packet-context.ts';
+import { stopReply } from './stop-reply.ts';
+
+/** Present stop; a resume of a target that exited gets its exit again. */
+function presentStop(context: PacketContext): TargetStop {
+  const state = context.target.state();
+  if (state.kind === 'running') throw new RemoteError(ERRNO.EBUSY, 'the target is running');
+  return state.stop;
+}
+
+async function resume(context: PacketContext, threads: readonly ThreadResume[]): Promise<Reply> {
+  const stop = presentStop(context);
+  if (stop.kind === 'exited') return stopReply(context, stop);
+  return context.resume(threads);
+}
+
+/** `c`, `s` and with a signal `C`, `S`: `[sig][;addr]`, on the thread that `Hc` selected. */
+async function resumeSelected(
+  fields: FieldReader,
+  context: PacketContext,
+  action: ResumeAction,
+): Promise<Reply> {
+  const { continuing } = context.selection;
+  const isWhole = typeof continuing.thread !== 'number';
+  const one = isWhole
+    ? await context.target.currentThread()
+    : (await context.selection.one(continuing)).id;
+  if (!fields.isAtEnd) {
+    const { registers } = context.target;
+    const address = fields.hex();
+    fields.end();
+    await registers.write(one, registers.programCounter, littleEndian64(address));
+  }
+  const isForAll = isWhole && action.kind === 'continue';
+  return resume(context, [{ threads: isForAll ? 'all' : one, action }]);
+}
+
+function readSignal(fields: FieldReader): number {
+  return fields.length(0xff);
+}
+
+/** `sig[;addr]` of C and S. */
+function signalThenAddress(fields: FieldReader): number {
+  const signal = readSignal(fields);
+  if (!fields.isAtEnd) fields.expect(';');
+  return signal;
+}
+
+/** One action of vCont; undefined for `t`, which leaves its threads where they are. */
+function readAction(fields: FieldReader): ResumeAction | undefined {
+  if (fields.accepts('c')) return { kind: 'continue' };
+  if (fields.accepts('s')) return { kind: 'step' };
+  if (fields.accepts('C')) return { kind: 'continue', signal: readSignal(fields) };
+  if (fields.accepts('S')) return { kind: 'step', signal: readSignal(fields) };
+  if (fields.accepts('t')) return undefined;
+  if (!fields.accepts('r')) fields.fail('one of c C s S t r expected');
+  const start = fields.hex();
+  fields.expect(',');
+  return { kind: 'range-step', start, end: fields.hex() };
+}
+
+/** The first action that names a thread counts, so a `t` must hide the later ones. */
+async function readActions(fields: FieldReader, context: PacketContext): Promise<ThreadResume[]> {
+  const resumed: ThreadResume[] = [];
+  const stopped = new Set<number>();
+  while (!fields.isAtEnd) {
+    fields.expect(';');
+    const action = readAction(fields);
+    const id = fields.accepts(':') ? fields.threadId() : { thread: 'all' as const };
+    const all = await context.target.threads();
+    const named = await context.selection.matching(id);
+    if (action === undefined) {
+      for (const thread of named) stopped.add(thread.id);
+    } else if (named.length === all.length && stopped.size === 0) {
+      resumed.push({ threads: 'all', action });
+    } else {
+      const free = named.filter((thread) => !stopped.has(thread.id));
+      resumed.push(...free.map((thread) => ({ threads: thread.id, action })));
+    }
+  }
+  return resumed;
+}
+
+export const resuming: PacketChapter = {
+  title: 'Running and stopping',
+  packets: [
+    definePacket({
+      name: '?',
+      syntax: '?',
+      purpose: 'why the target is halted',
+      handle(fields, context) {
+        fields.end();
+        return stopReply(context, presentStop(context));
+      },
+    }),
+    definePacket({
+      name: 'c',
+      syntax: 'c [addr]',
+      purpose: 'continue',
+      handle: (fields, context) => resumeSelected(fields, context, { kind: 'continue' }),
+    }),
+    definePacket({
+      name: 's',
+      syntax: 's [addr]',
+      purpose: 'step one instruction',
+      handle: (fields, context) => resumeSelected(fields, context, { kind: 'step' }),
+    }),
+    definePacket({
+      name: 'C',
+      syntax: 'C sig[;addr]',
+      purpose: 'continue with a signal',
+      handle(fields, context) {
+        const signal = signalThenAddress(fields);
+        return resumeSelected(fields, context, { kind: 'continue', signal });
+      },
+    }),
+    definePacket({
+      name: 'S',
+      syntax: 'S sig[;addr]',
+      purpose: 'step with a signal',
+      handle(fields, context) {
+        const signal = signalThenAddress(fields);
+        return resumeSelected(fields, context, { kind: 'step', signal });
+      },
+    }),
+    definePacket({
+      name: 'vCont?',
+      syntax: 'vCont?',
+      purpose: 'which actions vCont knows',
+      announcement: 'vContSupported+',
+      handle(fields) {
+        fields.end();
+        return reply.text('vCont;c;C;s;S;t;r');
+      },
+    }),
+    definePacket({
+      name: 'vCont',
+      syntax: 'vCont[;action[:thread-id]]…',
+      purpose: 'continue, step or range-step, thread by thread',
+      async handle(fields, context) {
+        if (fields.isAtEnd) fields.fail('an action expected');
+        const threads = await readActions(fields, context);
+        // Nothing but `t` on a halted target: it has happened already.
+        return threads.length === 0 ? reply.ok : resume(context, threads);
+      },
+    }),
+    definePacket({
+      name: 'vCtrlC',
+      syntax: 'vCtrlC',
+      purpose: 'break in, as the byte 0x03 does',
+      isForRunningTarget: true,
+      handle(fields, context) {
+        fields.end();
+        context.target.interrupt();
+        return reply.ok;
+      },
+    }),
+  ],
+};

@@ -1,0 +1,74 @@
+/**
+ * GDB manual, "Packets": D k R vKill, the ends of a session. The machine outlives its debuggers: a kill
+ * detaches, because lldb's `quit` sends `k` without asking and gdb's `kill` is one word.
+ */
+import { ERRNO } from '../rsp/errno.ts';
+import { reply } from '../rsp/reply.ts';
+import { definePacket, type PacketChapter } from './definition.ts';
+
+export const sessions: PacketChapter = {
+  title: 'Detaching, killing, restarting',
+  packets: [
+    definePacket({
+      name: 'D',
+      syntax: 'D[;pid]',
+      purpose: 'detach; the machine runs on, or halts with --on-detach halt',
+      isForRunningTarget: true,
+      async handle(fields, context) {
+        // lldb's `process detach --keep-stopped true` is `D1`.
+        const stayHalted = fields.accepts('1');
+        if (fields.accepts(';')) {
+          const process = fields.length(0x7fff_ffff);
+          await context.selection.matching({ process, thread: 'all' });
+        }
+        fields.end();
+        await (stayHalted ? context.detach({ stayHalted }) : context.detach());
+        return reply.ok;
+      },
+    }),
+    definePacket({
+      name: 'k',
+      syntax: 'k',
+      purpose: 'kill: detaches, as D does',
+      isForRunningTarget: true,
+      async handle(fields, context) {
+        fields.end();
+        await context.detach();
+        // gdb expects nothing and closes; lldb waits for the process to have ended.
+        return reply.text('X09');
+      },
+    }),
+    definePacket({
+      name: 'vKill',
+      syntax: 'vKill;pid',
+      purpose: 'kill: detaches, as D does',
+      isForRunningTarget: true,
+      async handle(fields, context) {
+        fields.expect(';');
+        const process = fields.length(0x7fff_ffff);
+        fields.end();
+        await context.selection.matching({ process, thread: 'all' });
+        await context.detach();
+        return reply.ok;
+      },
+    }),
+    definePacket({
+      name: 'R',
+      syntax: 'R XX',
+      purpose: 'power cycle; halted before the first instruction',
+      isOffered: (target) => target.restart !== undefined,
+      async handle(fields, context) {
+        fields.rest();
+        await context.target.restart?.();
+        // gdb waits for no reply to R and would take one for the next packet's.
+        return reply.silent;
+      },
+    }),
+    definePacket({
+      name: 'vAttach',
+      syntax: 'vAttach;pid',
+      purpose: 'refused in words: the target is attached already',
+      handle: () => reply.error(ERRNO.EPERM, 'the target is attached already'),
+    }),
+  ],
+};
