@@ -8,6 +8,7 @@
 #include "process.h"
 
 #define STUCK_TICKS_LIMIT 100 /* a second without a moment in which it could be preempted */
+#define TEST_TICKS_LIMIT (60 * TICKS_PER_SECOND)
 
 static struct Thread boot_thread; /* takes the registers of the boot stack, which nobody needs */
 
@@ -131,6 +132,9 @@ void scheduler_tick(struct TrapFrame *frame) {
     thread->run_ticks++;
     wake_sleepers();
     cpus[0].must_reschedule = true;
+    if (boot_information.run_tests_and_exit && timer_ticks > TEST_TICKS_LIMIT) {
+        panic("the tests must end within %d ticks", TEST_TICKS_LIMIT);
+    }
     end_stuck_thread(thread, frame);
 }
 

@@ -28,7 +28,6 @@
     .text
 syscall_entry:
     .cfi_startproc simple
-    .cfi_signal_frame
     .cfi_def_cfa rsp, 0
     .cfi_register rip, rcx
     swapgs

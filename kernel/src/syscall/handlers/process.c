@@ -34,31 +34,42 @@ int64_t sys_gettid(void) {
  * is the return address into syscall_dispatch. The seven registers go on the stack as a struct
  * CapturedRegisters and on to fork_captured(kind, captured), whose result is the parent's. The
  * child never comes here: it starts at that return address with rax = 0.
+ *
+ * In an ordinary C function a breakpoint lands behind the prologue, where that quadword is something
+ * else. The CFI keeps backtraces right at every instruction.
  */
-#define CAPTURE_AND_FORK(kind)                                                                     \
-    __asm__("movq %rsp, %rax\n\t"                                                                  \
-            "subq $56, %rsp\n\t"                                                                   \
-            ".cfi_adjust_cfa_offset 56\n\t"                                                        \
-            "movq %rbx, 0(%rsp)\n\t"                                                               \
-            "movq %rbp, 8(%rsp)\n\t"                                                               \
-            "movq %r12, 16(%rsp)\n\t"                                                              \
-            "movq %r13, 24(%rsp)\n\t"                                                              \
-            "movq %r14, 32(%rsp)\n\t"                                                              \
-            "movq %r15, 40(%rsp)\n\t"                                                              \
-            "movq %rax, 48(%rsp)\n\t"                                                              \
-            "movl $" #kind ", %edi\n\t"                                                            \
-            "movq %rsp, %rsi\n\t"                                                                  \
-            "call fork_captured\n\t"                                                               \
-            "addq $56, %rsp\n\t"                                                                   \
-            ".cfi_adjust_cfa_offset -56\n\t"                                                       \
-            "ret")
-
 __attribute__((naked)) int64_t sys_fork(void) {
-    CAPTURE_AND_FORK(0); /* FORK_KIND_FORK */
+    __asm__("movq %rsp, %rax"); /* before anything moves rsp */
+    __asm__("subq $56, %rsp\n\t.cfi_adjust_cfa_offset 56");
+    __asm__("movq %rbx, 0(%rsp)");
+    __asm__("movq %rbp, 8(%rsp)");
+    __asm__("movq %r12, 16(%rsp)");
+    __asm__("movq %r13, 24(%rsp)");
+    __asm__("movq %r14, 32(%rsp)");
+    __asm__("movq %r15, 40(%rsp)");
+    __asm__("movq %rax, 48(%rsp)");
+    __asm__("movl $0, %edi"); /* FORK_KIND_FORK */
+    __asm__("movq %rsp, %rsi");
+    __asm__("call fork_captured");
+    __asm__("addq $56, %rsp\n\t.cfi_adjust_cfa_offset -56");
+    __asm__("ret");
 }
 
 __attribute__((naked)) int64_t sys_vfork(void) {
-    CAPTURE_AND_FORK(1); /* FORK_KIND_VFORK */
+    __asm__("movq %rsp, %rax"); /* before anything moves rsp */
+    __asm__("subq $56, %rsp\n\t.cfi_adjust_cfa_offset 56");
+    __asm__("movq %rbx, 0(%rsp)");
+    __asm__("movq %rbp, 8(%rsp)");
+    __asm__("movq %r12, 16(%rsp)");
+    __asm__("movq %r13, 24(%rsp)");
+    __asm__("movq %r14, 32(%rsp)");
+    __asm__("movq %r15, 40(%rsp)");
+    __asm__("movq %rax, 48(%rsp)");
+    __asm__("movl $1, %edi"); /* FORK_KIND_VFORK */
+    __asm__("movq %rsp, %rsi");
+    __asm__("call fork_captured");
+    __asm__("addq $56, %rsp\n\t.cfi_adjust_cfa_offset -56");
+    __asm__("ret");
 }
 
 static void inherit_files(struct Process *child, struct Process *parent) {
