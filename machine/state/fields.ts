@@ -65,6 +65,8 @@ const U32 = [
   'faultVector', 'faultErrorCode', 'faultHasErrorCode',
   /** What is left of the instruction budget, and the engine's place, at an exit. */
   'budget', 'currentRecord',
+  /** Tells the jump cache's entries of the present map and mode from others (step-engine/). */
+  'lookupTag',
 ] as const; // prettier-ignore
 
 /** 16-byte fields; x87Area is bytes 0–31 and 32–159 of FXSAVE, kept as FXRSTOR brought them. */
