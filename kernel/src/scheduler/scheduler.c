@@ -38,11 +38,10 @@ static struct Thread *next_ready_thread(const struct Thread *after) {
     return NULL;
 }
 
-static void load_user_bases(struct Thread *previous, struct Thread *next) {
-    if (previous->fs_base != next->fs_base) {
+/* Always both: a ring-3 program changes its FS base behind our back when it loads the selector. */
+static void load_user_bases(const struct Thread *next) {
+    if (next->mode == MODE_USER) {
         write_msr(MSR_FS_BASE, next->fs_base);
-    }
-    if (previous->gs_base != next->gs_base) {
         write_msr(MSR_KERNEL_GS_BASE, next->gs_base);
     }
 }
@@ -63,7 +62,7 @@ void schedule(void) {
     if (next != previous) {
         next->switch_count++;
         fpu_switched_to(next);
-        load_user_bases(previous, next);
+        load_user_bases(next);
         context_switch(previous, next);
     }
     interrupts_restore(flags);
