@@ -27,11 +27,11 @@ export interface PacketDefinition {
   /** An argument follows the name without a separator (`qThreadStopInfo1f`). */
   readonly hasGluedArgument?: true;
   /** False: the target lacks the capability, so the packet does not exist. Absent: always there. */
-  isOffered?(this: void, target: Target): boolean;
+  readonly isOffered?: (target: Target) => boolean;
   /** The packet's entry in the reply to `qSupported`, e.g. `qXfer:features:read+`. */
   readonly announcement?: string;
   /** `fields` stands behind the name. */
-  handle(this: void, fields: FieldReader, context: PacketContext): Awaitable<Reply>;
+  readonly handle: (fields: FieldReader, context: PacketContext) => Awaitable<Reply>;
 }
 
 /** Gives a definition its type where it stands in a chapter's list. */

@@ -15,9 +15,9 @@ interface TransferObject {
   readonly object: string;
   readonly annex: string;
   readonly purpose: string;
-  isOffered?(this: void, target: Target): boolean;
+  readonly isOffered?: (target: Target) => boolean;
   /** The whole object; undefined: no such annex. */
-  read(this: void, annex: string, context: PacketContext): Awaitable<string | undefined>;
+  readonly read: (annex: string, context: PacketContext) => Awaitable<string | undefined>;
 }
 
 /** `qXfer:object:read:annex:offset,length` */

@@ -3,7 +3,7 @@
  * registers save gdb the `g` after each step; lldb also takes all threads and their pcs from here.
  */
 import { bytesToHex, textToHex } from '../rsp/hex.ts';
-import { reply, type Reply } from '../rsp/reply.ts';
+import { reply, type ImmediateReply } from '../rsp/reply.ts';
 import { formatThreadId } from '../rsp/thread-id.ts';
 import type { StopCause, TargetStop, TargetThread, ThreadNumber } from '../target/target.ts';
 import type { PacketContext } from './packet-context.ts';
@@ -11,7 +11,7 @@ import type { PacketContext } from './packet-context.ts';
 type Halt = Extract<TargetStop, { kind: 'stopped' }>;
 
 /** The reply for the target's present stop. Selects the thread that it names. */
-export async function stopReply(context: PacketContext, stop: TargetStop): Promise<Reply> {
+export async function stopReply(context: PacketContext, stop: TargetStop): Promise<ImmediateReply> {
   if (stop.kind === 'exited') {
     const status = (stop.status & 0xff).toString(16).padStart(2, '0');
     const process = context.client.multiprocess ? `;process:${stop.process.toString(16)}` : '';

@@ -121,8 +121,8 @@ export class PacketFraming {
     if (count < SHORTEST_RUN || count > 126 - RUN_BIAS || this.length === 0) {
       this.isDamaged = true;
       // A '#' or '$' that stands where a count should is the frame's own.
-      if (byte === HASH || byte === DOLLAR) return this.payload(byte);
-      this.sum += byte;
+      if (byte === HASH || byte === DOLLAR) this.payload(byte);
+      else this.sum += byte;
       return;
     }
     this.sum += byte;
@@ -146,7 +146,10 @@ export class PacketFraming {
   }
 
   private checksumHigh(byte: number): void {
-    if (byte === DOLLAR) return this.begin();
+    if (byte === DOLLAR) {
+      this.begin();
+      return;
+    }
     const digit = hexDigit(byte);
     if (digit < 0) this.isDamaged = true;
     this.sentSum = digit << 4;

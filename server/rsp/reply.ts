@@ -30,12 +30,12 @@ export const reply = {
   ok: { kind: 'ok' },
   resumed: { kind: 'resumed' },
   silent: { kind: 'silent' },
-  error: (errno: Errno, text?: string): Reply =>
+  error: (errno: Errno, text?: string): ImmediateReply =>
     text === undefined ? { kind: 'error', errno } : { kind: 'error', errno, text },
-  errorText: (text: string): Reply => ({ kind: 'error-text', text }),
-  text: (text: string): Reply => ({ kind: 'text', text }),
-  hex: (bytes: Uint8Array): Reply => ({ kind: 'hex', bytes }),
-  binary: (...parts: (string | Uint8Array)[]): Reply => ({
+  errorText: (text: string): ImmediateReply => ({ kind: 'error-text', text }),
+  text: (text: string): ImmediateReply => ({ kind: 'text', text }),
+  hex: (bytes: Uint8Array): ImmediateReply => ({ kind: 'hex', bytes }),
+  binary: (...parts: (string | Uint8Array)[]): ImmediateReply => ({
     kind: 'binary',
     bytes: Buffer.concat(
       parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part)),

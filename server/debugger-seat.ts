@@ -1,0 +1,25 @@
+/**
+ * There is one machine and at most one debugger: whoever holds the seat. Monitor clients look on
+ * without it.
+ */
+export class DebuggerSeat {
+  private holder: object | undefined;
+
+  /** False: somebody else is the debugger. Taking it twice is taking it once. */
+  take(who: object): boolean {
+    this.holder ??= who;
+    return this.holder === who;
+  }
+
+  release(who: object): void {
+    if (this.holder === who) this.holder = undefined;
+  }
+
+  isHeldBy(who: object): boolean {
+    return this.holder === who;
+  }
+
+  isFreeFor(who: object): boolean {
+    return this.holder === undefined || this.holder === who;
+  }
+}

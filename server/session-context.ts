@@ -1,0 +1,110 @@
+/** The `PacketContext` of one session: what its handlers see of it. */
+import {
+  unknownClient,
+  type ClientHoldings,
+  type PacketContext,
+} from './packets/packet-context.ts';
+import { ThreadSelection } from './packets/thread-selection.ts';
+import { textToHex } from './rsp/hex.ts';
+import { reply, type ImmediateReply, type Reply } from './rsp/reply.ts';
+import type { SessionOptions } from './session-options.ts';
+import type { BreakpointOwner, MonitorAccess, Target, ThreadResume } from './target/target.ts';
+
+/** Text in one `O` packet; in hex it is twice as long, well below the packet size. */
+const OUTPUT_CHARACTERS = 8192;
+
+/** What handlers may change in the session. */
+export interface SessionActions {
+  send(answer: ImmediateReply): void;
+  stopAcknowledging(): void;
+  resumed(): void;
+  detached(): void;
+}
+
+export class SessionContext implements PacketContext {
+  readonly target: Target;
+  readonly client = unknownClient();
+  readonly owner: BreakpointOwner;
+  readonly server: SessionOptions['server'];
+  readonly announcements: readonly string[];
+  readonly holdings: ClientHoldings = {
+    files: new Map(),
+    savedRegisters: new Map(),
+    transfers: new Map(),
+    remainingThreads: [],
+  };
+  selection: ThreadSelection;
+  /** A break-in arrived before the resume that it is meant for was handled. */
+  hasPendingInterrupt = false;
+  private readonly options: SessionOptions;
+  private readonly actions: SessionActions;
+  private afterwards: (() => void)[] = [];
+
+  constructor(options: SessionOptions, owner: BreakpointOwner, actions: SessionActions) {
+    this.options = options;
+    this.target = options.target;
+    this.server = options.server;
+    this.owner = owner;
+    this.actions = actions;
+    this.announcements = options.registry.announcements(options.target);
+    this.selection = new ThreadSelection(options.target);
+  }
+
+  /** Beside a debugger others may only look; with none, anybody may control. */
+  get monitorAccess(): MonitorAccess {
+    return this.options.seat.isFreeFor(this.owner) ? 'control' : 'look';
+  }
+
+  output(text: string): void {
+    for (let at = 0; at < text.length; at += OUTPUT_CHARACTERS) {
+      const piece = text.slice(at, at + OUTPUT_CHARACTERS);
+      this.actions.send(reply.text(`O${textToHex(piece)}`));
+    }
+  }
+
+  stopAcknowledging(): void {
+    this.afterReply(() => this.actions.stopAcknowledging());
+  }
+
+  resume(threads: readonly ThreadResume[]): Reply {
+    // First the phase: a target may stop again before `resume` returns.
+    this.actions.resumed();
+    try {
+      this.target.resume(threads);
+    } catch (error) {
+      this.actions.detached();
+      throw error;
+    }
+    return reply.resumed;
+  }
+
+  async detach(options?: { readonly stayHalted: boolean }): Promise<void> {
+    const { seat, target, onDetach, log } = this.options;
+    if (!seat.isHeldBy(this.owner)) return;
+    this.actions.detached();
+    this.selection = new ThreadSelection(target);
+    this.holdings.files.clear();
+    this.holdings.savedRegisters.clear();
+    this.holdings.transfers.clear();
+    await target.breakpoints.removeAllOf(this.owner);
+    seat.release(this.owner);
+    log.info({}, 'debugger detached');
+    const isToRun = options?.stayHalted !== true && onDetach === 'run';
+    const state = target.state();
+    if (isToRun && state.kind === 'halted' && state.stop.kind !== 'exited') {
+      target.resume([{ threads: 'all', action: { kind: 'continue' } }]);
+    } else if (!isToRun && state.kind === 'running') {
+      target.interrupt();
+    }
+  }
+
+  afterReply(action: () => void): void {
+    this.afterwards.push(action);
+  }
+
+  runAfterReply(): void {
+    const actions = this.afterwards;
+    this.afterwards = [];
+    for (const action of actions) action();
+  }
+}
