@@ -29,6 +29,8 @@ export interface Device {
   readonly name: string;
   /** The ports it decodes; empty for a chip that has memory only. */
   readonly ports: readonly PortRange[];
+  /** Widths beside 8 bits that its ports take whole; without it the bus splits into bytes. */
+  readonly portWidths?: readonly PortWidth[];
   /** Reads a port. Wider reads than the chip knows are split into bytes by the port bus. */
   readPort?(port: number, width: PortWidth): number;
   writePort?(port: number, value: number, width: PortWidth): void;
