@@ -268,6 +268,10 @@ export class Emitter {
       (access.isStack ? SLOW_STACK : 0) |
       (access.isAligned ? SLOW_ALIGNED : 0) |
       (access.isWrite && access.isModify ? SLOW_MODIFY : 0);
+    // A device that is read asks what time it is.
+    builder.i32(0);
+    builder.get(this.binding.budget);
+    builder.memory('i32.store', fieldOffset('budget'));
     builder.get(linear);
     builder.emit('i32.wrap_i64');
     builder.get(linear);

@@ -1,0 +1,133 @@
+/**
+ * The handlers: one WebAssembly function per instruction shape, made when the shape is first seen.
+ * A shape is a definition, the kinds and widths of its operands, and what of the mode it looks at.
+ */
+import { Emitter } from '../codegen/emitter.ts';
+import { recordSemantics } from '../codegen/recorder.ts';
+import type { Statement } from '../codegen/nodes.ts';
+import type { DecodedInstruction } from '../decoder/decoded-instruction.ts';
+import type { InstructionDefinition } from '../instructions/definition.ts';
+import type { MemoryOperand, Operand } from '../instructions/operand.ts';
+import { HANDLER_SIGNATURE, startHandlerModule } from './runtime.ts';
+import { StepBinding } from './step-binding.ts';
+
+/** The function for a shape. */
+export interface Handler {
+  /** Its index in the function table. */
+  readonly index: number;
+  /** False if control never comes out at the instruction's end. */
+  readonly goesOn: boolean;
+}
+
+interface Pending {
+  readonly index: number;
+  readonly instruction: DecodedInstruction;
+  readonly statements: readonly Statement[];
+}
+
+export class Handlers {
+  private readonly known = new Map<string, Handler>();
+  private readonly definitionNumbers = new Map<InstructionDefinition, number>();
+  private readonly table: WebAssembly.Table;
+  private readonly imports: Record<string, unknown>;
+  private readonly memoryPages: number;
+  private next: number;
+  private pending: Pending[] = [];
+
+  /** `first` is the first free index of the table; `imports` are the host and core functions. */
+  constructor(parts: {
+    table: WebAssembly.Table;
+    first: number;
+    imports: Record<string, unknown>;
+    memoryPages: number;
+  }) {
+    this.table = parts.table;
+    this.next = parts.first;
+    this.imports = parts.imports;
+    this.memoryPages = parts.memoryPages;
+  }
+
+  /** The instruction's handler; it can be called after `compile`. */
+  handlerFor(instruction: DecodedInstruction): Handler {
+    const key = this.shapeKey(instruction);
+    let handler = this.known.get(key);
+    if (handler === undefined) {
+      const statements = recordSemantics(instruction);
+      handler = { index: this.next++, goesOn: goesOn(statements) };
+      this.known.set(key, handler);
+      this.pending.push({ index: handler.index, instruction, statements });
+    }
+    return handler;
+  }
+
+  /** Compiles all new handlers into one module: a module costs more than a function. */
+  compile(): void {
+    if (this.pending.length === 0) return;
+    const { module, imports } = startHandlerModule(this.memoryPages);
+    const handlerType = module.type(HANDLER_SIGNATURE);
+    for (const { index, instruction, statements } of this.pending) {
+      const { builder } = module.function(`h${index}`, HANDLER_SIGNATURE);
+      const binding = new StepBinding({ builder, imports, handlerType, instruction });
+      new Emitter(binding).instruction(statements);
+    }
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), {
+      host: this.imports,
+    });
+    if (this.next > this.table.length) this.table.grow(this.next - this.table.length + 512);
+    for (const { index } of this.pending) this.table.set(index, instance.exports[`h${index}`]);
+    this.pending = [];
+  }
+
+  private shapeKey(instruction: DecodedInstruction): string {
+    const { definition, mode } = instruction;
+    let number = this.definitionNumbers.get(definition);
+    if (number === undefined) {
+      number = this.definitionNumbers.size;
+      this.definitionNumbers.set(definition, number);
+    }
+    const context = `${instruction.operandWidth} ${instruction.addressWidth} ${instruction.repeat}`;
+    const machine = `${mode.codeWidth} ${mode.stackWidth} ${mode.cpl} ${mode.longMode} ${mode.sse} ${mode.x87}`;
+    const operands = instruction.operands.map(operandKey).join();
+    return `${number} ${context} ${instruction.segment ?? ''} ${machine} ${operands}`;
+  }
+}
+
+function goesOn(statements: readonly Statement[]): boolean {
+  const last = statements.at(-1);
+  switch (last?.kind) {
+    case 'jump':
+    case 'raise':
+      return false;
+    case 'branch':
+      return last.condition !== undefined;
+    case 'host':
+      return !last.isTransfer;
+    default:
+      return true;
+  }
+}
+
+function operandKey(operand: Operand): string {
+  switch (operand.kind) {
+    case 'register':
+    case 'immediate':
+    case 'relative':
+    case 'vector':
+      return `${operand.kind}${operand.width}`;
+    case 'memory':
+      return memoryKey(operand);
+    case 'far':
+      return `far${operand.width}:${operand.selector}:${operand.offset}`;
+    case 'segment-register':
+    case 'control-register':
+    case 'debug-register':
+      return `${operand.kind}${operand.width}:${operand.register}`;
+  }
+}
+
+function memoryKey(operand: MemoryOperand): string {
+  const base = operand.base === undefined ? '' : 'b';
+  const index = operand.index === undefined ? '' : `i${operand.scale}`;
+  const displacement = operand.displacement === 0n ? '' : 'd';
+  return `m${operand.width}${base}${index}${displacement}${operand.segment}${operand.addressWidth}`;
+}
