@@ -44,7 +44,10 @@ function fromGeneral(mnemonic: 'cvtsi2ss' | 'cvtsi2sd', lanes: FloatLanes): Inst
       const value = o.read(source);
       const result = o.bitsFromFloat(o.floatFromSigned(value, lanes.width));
       const isExact = lanes.width === 64 && value.width === 32;
-      if (isExact) return o.writeVectorLow(destination, result);
+      if (isExact) {
+        o.writeVectorLow(destination, result);
+        return;
+      }
       o.when(
         isRoundingSettled(o),
         () => o.writeVectorLow(destination, result),
