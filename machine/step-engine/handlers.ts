@@ -88,7 +88,10 @@ export class Handlers {
     const context = `${instruction.operandWidth} ${instruction.addressWidth} ${instruction.repeat}`;
     const machine = `${mode.codeWidth} ${mode.stackWidth} ${mode.cpl} ${mode.longMode} ${mode.sse} ${mode.x87}`;
     const operands = instruction.operands.map(operandKey).join();
-    return `${number} ${context} ${instruction.segment ?? ''} ${machine} ${operands}`;
+    const constants = definition.constantImmediate
+      ? instruction.operands.map(immediateKey).join('')
+      : '';
+    return `${number} ${context} ${instruction.segment ?? ''} ${machine} ${operands} ${constants}`;
   }
 }
 
@@ -123,6 +126,11 @@ function operandKey(operand: Operand): string {
     case 'debug-register':
       return `${operand.kind}${operand.width}:${operand.register}`;
   }
+}
+
+/** Where semantics look at an immediate's value, each value is a shape of its own. */
+function immediateKey(operand: Operand): string {
+  return operand.kind === 'immediate' ? `=${operand.value}` : '';
 }
 
 function memoryKey(operand: MemoryOperand): string {
