@@ -52,10 +52,11 @@ export class Handlers {
     const key = this.shapeKey(instruction);
     let handler = this.known.get(key);
     if (handler === undefined) {
-      const statements = recordSemantics(instruction);
+      const shape = withOwnOperands(instruction);
+      const statements = recordSemantics(shape);
       handler = { index: this.next++, goesOn: goesOn(statements) };
       this.known.set(key, handler);
-      this.pending.push({ index: handler.index, instruction, statements });
+      this.pending.push({ index: handler.index, instruction: shape, statements });
     }
     return handler;
   }
@@ -93,6 +94,14 @@ export class Handlers {
       : '';
     return `${number} ${context} ${instruction.segment ?? ''} ${machine} ${operands} ${constants}`;
   }
+}
+
+/**
+ * The decoder shares register operands, so that both of `xor eax, eax` are one object. A handler
+ * tells operands apart by object: in a shape each is its own.
+ */
+function withOwnOperands(instruction: DecodedInstruction): DecodedInstruction {
+  return { ...instruction, operands: instruction.operands.map((operand) => ({ ...operand })) };
 }
 
 function goesOn(statements: readonly Statement[]): boolean {
