@@ -1,0 +1,77 @@
+/** What `serve` and `run` have in common: the image and the PC that boots it. */
+import { readFileSync } from 'node:fs';
+import type { Argv } from 'yargs';
+import { ImageError, Machine, type MachineControl, type MachineView } from '../../machine/index.ts';
+import { UsageError } from '../listen-address.ts';
+import { DEFAULT_IMAGE } from '../package-root.ts';
+
+export interface MachineArguments {
+  readonly image: string;
+  readonly memory: string;
+  readonly append: string;
+}
+
+/** Adds IMAGE, --memory and --append to a command. */
+export function machineArguments<Arguments>(parser: Argv<Arguments>) {
+  return parser
+    .positional('image', {
+      type: 'string',
+      describe: 'Kernel to boot: an ELF with a Multiboot, Multiboot 2 or PVH header',
+      default: DEFAULT_IMAGE,
+      defaultDescription: 'kernel/images/kernel.elf',
+    })
+    .option('memory', {
+      type: 'string',
+      describe: 'RAM of the guest, from 2M to 2G',
+      default: '256M',
+      requiresArg: true,
+    })
+    .option('append', {
+      type: 'string',
+      describe: 'Command line of the kernel',
+      default: '',
+      requiresArg: true,
+    });
+}
+
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+/** `256M`, `1G`, `524288K` or plain bytes. Throws `UsageError`. */
+export function parseMemory(text: string): number {
+  const match = /^(\d{1,12})([KMG]?)$/i.exec(text);
+  const bytes = Number(match?.[1]) * (UNITS[(match?.[2] ?? '').toUpperCase()] ?? 1);
+  if (match === null || bytes < 2 * 2 ** 20 || bytes > 2 ** 31 || bytes % 2 ** 20 !== 0) {
+    throw new UsageError(`--memory ${text}: whole megabytes from 2M to 2G expected`);
+  }
+  return bytes;
+}
+
+/** Throws `ImageError`, one line. */
+export function readImage(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const reason = { ENOENT: 'there is no such file', EISDIR: 'it is a folder' }[code ?? ''];
+    throw new ImageError(`image '${path}' cannot be read: ${reason ?? message}`);
+  }
+}
+
+/** Boots the image. Throws `ImageError` or `UsageError`. */
+export function bootMachine(
+  { image: path, memory, append }: MachineArguments,
+  image: Uint8Array,
+  connections: {
+    readonly onSerialOutput: (bytes: Uint8Array) => void;
+    readonly onNote: (note: string) => void;
+  },
+): MachineView & MachineControl {
+  const memoryBytes = parseMemory(memory);
+  return new Machine({
+    image,
+    imageName: path,
+    commandLine: append,
+    memoryBytes,
+    ...connections,
+  });
+}

@@ -1,0 +1,175 @@
+/**
+ * Sockets: one `Session` per connection. The protocol has no authentication, so only loopback is served
+ * unless the user insists, a Unix socket is its owner's alone, and a connection that does not begin like
+ * a debugger is closed at once: a web page can make a browser post to loopback.
+ */
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { formatAddress, isLoopback, UsageError, type ListenAddress } from './listen-address.ts';
+import { Session } from './session.ts';
+import type { SessionLog, SessionOptions, Transport } from './session-options.ts';
+
+/** Every packet, acknowledgement or break-in begins with one of these. */
+const FIRST_BYTES = Buffer.from('+-$\x03');
+/** One debugger and a few monitor clients; the rest is somebody who does not close. */
+const MAX_CONNECTIONS = 64;
+
+/** The address cannot be served: one clear line. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+}
+
+export interface ListenerOptions {
+  readonly session: Omit<SessionOptions, 'log'>;
+  readonly allowRemote: boolean;
+  /** A logger for connection number `connection`, counted from 1. */
+  readonly logFor: (connection: number) => SessionLog;
+}
+
+export class Listener {
+  /** What was really bound: with port 0 the port that the system chose. */
+  readonly address: ListenAddress;
+  private readonly server: Server;
+  private readonly sockets: Set<Socket>;
+
+  private constructor(address: ListenAddress, server: Server, sockets: Set<Socket>) {
+    this.address = address;
+    this.server = server;
+    this.sockets = sockets;
+  }
+
+  /** Throws `UsageError` for a remote host, `ListenError` for an address that cannot be bound. */
+  static async open(
+    address: Exclude<ListenAddress, { kind: 'stdio' }>,
+    options: ListenerOptions,
+  ): Promise<Listener> {
+    if (address.kind === 'tcp' && !isLoopback(address.host) && !options.allowRemote) {
+      throw new UsageError(
+        `${formatAddress(address)} is not loopback, and the protocol has no authentication: ` +
+          'whoever reaches the port controls the machine. Give --allow-remote to serve it all the same',
+      );
+    }
+    if (address.kind === 'unix') await removeStaleSocket(address.path);
+    const sockets = new Set<Socket>();
+    let connections = 0;
+    const server = createServer({ noDelay: true }, (socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+      serveSocket(socket, { ...options.session, log: options.logFor(++connections) });
+    });
+    server.maxConnections = MAX_CONNECTIONS;
+    await bind(server, address);
+    return new Listener(boundAddress(server, address), server, sockets);
+  }
+
+  /** Closes the port and all connections; a Unix socket's file goes with it. */
+  async dispose(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise<void>((resolve) => {
+      this.server.close(() => resolve());
+    });
+  }
+}
+
+function boundAddress(server: Server, wanted: ListenAddress): ListenAddress {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string' || wanted.kind !== 'tcp') return wanted;
+  return { ...wanted, port: bound.port };
+}
+
+function bind(server: Server, address: Exclude<ListenAddress, { kind: 'stdio' }>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, address)));
+    server.once('listening', resolve);
+    if (address.kind === 'tcp') {
+      server.listen({ host: address.host, port: address.port });
+      return;
+    }
+    // The file is made inside `listen`: nobody may connect between making it and restricting it.
+    const mask = process.umask(0o177);
+    try {
+      server.listen({ path: address.path });
+    } finally {
+      process.umask(mask);
+    }
+    server.once('listening', () => chmodSync(address.path, 0o600));
+  });
+}
+
+const LISTEN_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    'is in use: end the other server or choose another address with --listen (port 0 picks one)',
+  EACCES: 'cannot be listened on: no permission',
+  ENOENT: 'cannot be made: there is no such folder',
+  EADDRNOTAVAIL: "is no address of this machine's",
+  ENOTFOUND: 'cannot be found: no such host',
+};
+
+function listenError(error: NodeJS.ErrnoException, address: ListenAddress): ListenError {
+  const where = formatAddress(address);
+  const code = error.code ?? error.message;
+  const reason = LISTEN_FAILURES[code] ?? `cannot listen there (${code})`;
+  return new ListenError(`${where} ${reason}`);
+}
+
+/** Removes what a dead server left behind; anything that is not a socket stays. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (!stats.isSocket()) throw new ListenError(`${path} exists and is not a socket`);
+  if (await answers(path)) throw new ListenError(`unix:${path} is in use by another server`);
+  unlinkSync(path);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createConnection({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
+  });
+}
+
+function serveSocket(socket: Socket, options: SessionOptions): void {
+  const { log } = options;
+  const transport: Transport = {
+    write: (bytes) => void socket.write(bytes),
+    get backlogBytes() {
+      return socket.writableLength;
+    },
+    close: () => socket.destroy(),
+  };
+  const session = new Session(options, transport);
+  socket.once('data', (first: Buffer) => {
+    if (!FIRST_BYTES.includes(first[0]!)) {
+      log.warn({}, 'closed a connection that does not speak the remote protocol');
+      socket.destroy();
+      return;
+    }
+    session.receive(first);
+    socket.on('data', (bytes: Buffer) => session.receive(bytes));
+  });
+  socket.on('error', (error) => log.debug({ err: error }, 'connection failed'));
+  socket.once('close', () => void session.dispose());
+}
+
+/** gdb's `target remote | exoscope serve --listen stdio`: resolves when the debugger has gone. */
+export async function serveStdio(options: SessionOptions): Promise<void> {
+  const { stdin, stdout } = process;
+  const session = new Session(options, {
+    write: (bytes) => void stdout.write(bytes),
+    get backlogBytes() {
+      return stdout.writableLength;
+    },
+    close: () => stdin.destroy(),
+  });
+  await new Promise<void>((resolve) => {
+    stdin.on('data', (bytes: Buffer) => session.receive(bytes));
+    stdin.once('close', resolve);
+    stdin.once('end', resolve);
+    stdout.on('error', () => resolve());
+  });
+  await session.dispose();
+}
