@@ -57,6 +57,7 @@ struct Thread {
     struct TrapFrame *trap_frame; /* of the system call in progress; lies on its own stack */
     uint64_t switch_count, run_ticks;
     uint64_t stuck_ticks;   /* timer ticks in a row that found it unpreemptible */
+    uint64_t call_rflags;   /* at the last call of sys_fork */
     uint64_t fs_base, gs_base;
     bool fpu_used;
     uint8_t fpu_state[512] __attribute__((aligned(16)));

@@ -27,13 +27,19 @@ static void start_user_program(uint64_t path) {
     system_call(SYS_EXIT, 127, 0, 0);
 }
 
-/* Runs one process to its end; returns its wait status. */
-static int32_t run_to_end(const char *name, ThreadFunction function, uint64_t argument) {
-    int32_t status = -1;
+/* Starts a child of init without a fork; returns its pid, 0 if there is no memory. */
+static uint32_t start_process(const char *name, ThreadFunction function, uint64_t argument) {
     preempt_disable();
     struct Process *process = process_spawn_kernel(name, function, argument);
     uint32_t pid = process == NULL ? 0 : process->pid;
     preempt_enable();
+    return pid;
+}
+
+/* Runs one process to its end; returns its wait status. */
+static int32_t run_to_end(const char *name, ThreadFunction function, uint64_t argument) {
+    int32_t status = -1;
+    uint32_t pid = start_process(name, function, argument);
     if (pid != 0) {
         system_call(SYS_WAIT4, pid, (uint64_t)&status, 0);
     }
@@ -77,6 +83,7 @@ static void init_main(uint64_t argument) {
     if (boot_information.run_tests_and_exit) {
         machine_exit(passed ? 0 : 1);
     }
+    start_process("console.elf", start_user_program, (uint64_t) "/bin/console.elf");
     print("[INIT] forking a worker every second\n");
     for (;;) {
         static const int64_t one_second[2] = {1, 0};

@@ -12,4 +12,5 @@ program_\name\()_end:
     program tests
     program protection
     program worker
+    program console
     .section .note.GNU-stack, "", @progbits

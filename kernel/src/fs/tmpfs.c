@@ -18,6 +18,7 @@ PROGRAM(hello);
 PROGRAM(tests);
 PROGRAM(protection);
 PROGRAM(worker);
+PROGRAM(console);
 
 struct TmpfsNode *tmpfs_find(const char *path) {
     struct TmpfsNode *node = nodes;
@@ -50,6 +51,7 @@ void tmpfs_initialise(void) {
         {"/bin/tests.elf", program_tests_start, program_tests_end},
         {"/bin/protection.elf", program_protection_start, program_protection_end},
         {"/bin/worker.elf", program_worker_start, program_worker_end},
+        {"/bin/console.elf", program_console_start, program_console_end},
     };
     for (size_t i = 0; i < COUNT_OF(programs); i++) {
         size_t size = (size_t)(programs[i].end - programs[i].start);

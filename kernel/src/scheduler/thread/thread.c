@@ -139,7 +139,7 @@ struct Thread *fork_from(struct Thread *parent, uint32_t child_tid, uint32_t chi
     child->context = boot_information.capture_stale ? parent->context
                                                     : context_from_capture(parent, captured_regs);
     child->context.rax = 0;
-    child->context.rflags = RFLAGS_FIXED | RFLAGS_IF;
+    child->context.rflags = parent->call_rflags;
     child->context.cs = KERNEL_CS;
     fork_ring_record(parent, child, captured_regs);
     return child;

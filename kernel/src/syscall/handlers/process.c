@@ -32,7 +32,7 @@ int64_t sys_gettid(void) {
 /*
  * fork and vfork are naked: at their first instruction nothing has moved rsp, so the quadword at rsp
  * is the return address into syscall_dispatch. The seven registers go on the stack as a struct
- * CapturedRegisters and on to fork_captured(kind, captured), whose result is the parent's. The
+ * CapturedRegisters and on to fork_captured(kind, captured, rflags), whose result is the parent's. The
  * child never comes here: it starts at that return address with rax = 0.
  *
  * In an ordinary C function a breakpoint lands behind the prologue, where that quadword is something
@@ -40,6 +40,8 @@ int64_t sys_gettid(void) {
  */
 __attribute__((naked)) int64_t sys_fork(void) {
     __asm__("movq %rsp, %rax"); /* before anything moves rsp */
+    __asm__("pushfq\n\t.cfi_adjust_cfa_offset 8");
+    __asm__("popq %rdx\n\t.cfi_adjust_cfa_offset -8");
     __asm__("subq $56, %rsp\n\t.cfi_adjust_cfa_offset 56");
     __asm__("movq %rbx, 0(%rsp)");
     __asm__("movq %rbp, 8(%rsp)");
@@ -57,6 +59,8 @@ __attribute__((naked)) int64_t sys_fork(void) {
 
 __attribute__((naked)) int64_t sys_vfork(void) {
     __asm__("movq %rsp, %rax"); /* before anything moves rsp */
+    __asm__("pushfq\n\t.cfi_adjust_cfa_offset 8");
+    __asm__("popq %rdx\n\t.cfi_adjust_cfa_offset -8");
     __asm__("subq $56, %rsp\n\t.cfi_adjust_cfa_offset 56");
     __asm__("movq %rbx, 0(%rsp)");
     __asm__("movq %rbp, 8(%rsp)");
@@ -102,10 +106,25 @@ static void abandon_child(struct Process *child) {
     process_unlink(child);
 }
 
+/* Makes the child ready. A vfork child holds its parent until it execs or exits. */
+static void start_child(struct Process *process, struct Thread *child, enum ForkKind kind) {
+    uint32_t pid = process->pid;
+    if (process->space != NULL) {
+        task_set_user_half(child->cr3, process->space->pdpt);
+    }
+    process->vfork_pending = kind == FORK_KIND_VFORK;
+    thread_link(child, process);
+    while (process_find(pid) == process && process->vfork_pending &&
+           process->state == PROCESS_ALIVE) {
+        thread_wait(WAIT_VFORK, pid, 0);
+    }
+}
+
 /* Called by sys_fork and sys_vfork with what they captured. Returns the child's pid or -errno. */
-__attribute__((used)) static int64_t fork_captured(enum ForkKind kind,
-                                                   const struct CapturedRegisters *captured) {
+__attribute__((used)) static int64_t
+fork_captured(enum ForkKind kind, const struct CapturedRegisters *captured, uint64_t rflags) {
     struct Thread *parent = current_thread();
+    parent->call_rflags = rflags & ~RFLAGS_TF;
     if (process_count() >= PROCESS_LIMIT) {
         return -EAGAIN;
     }
@@ -125,16 +144,8 @@ __attribute__((used)) static int64_t fork_captured(enum ForkKind kind,
         return -ENOMEM;
     }
     inherit_files(process, parent->process);
-    if (process->space != NULL) {
-        task_set_user_half(child->cr3, process->space->pdpt);
-    }
     parent->process->fork_count++;
-    process->vfork_pending = kind == FORK_KIND_VFORK;
-    thread_link(child, process);
-    while (process_find(pid) == process && process->vfork_pending &&
-           process->state == PROCESS_ALIVE) {
-        thread_wait(WAIT_VFORK, pid, 0);
-    }
+    start_child(process, child, kind);
     return pid;
 }
 
