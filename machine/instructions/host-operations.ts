@@ -61,17 +61,19 @@ export const HOST_OPERATIONS = [
   /**
    * (segment number, selector, 1 if interrupts are inhibited after it, bytes to release from the stack):
    * MOV to a segment register, POP, LDS …; 0–5 as es cs ss ds fs gs, never cs. The stack pointer moves
-   * when nothing can fault any more. For ss it is a transfer, since the stack's width may change.
+   * when nothing can fault any more. For ss it is a transfer, since the stack's width may change; LSS
+   * alone calls it by `host`, to write its register afterwards: it asks for an exit (exitRequest) then.
    */
   'loadSegment',
-  /** (): nothing; a transfer, for LSS, which writes a register after `loadSegment`. */
-  'changeMode',
   /** (selector, width): LAR, LSL: value, 1 if valid. VERR, VERW (selector): 1 if ok. */
   'lar',
   'lsl',
   'verr',
   'verw',
-  /** (value, width): the flags that POPF may change at this CPL and IOPL. A transfer; no fault. */
+  /**
+   * (value, width, bytes to release from the stack): the flags that POPF may change at this CPL and
+   * IOPL. A transfer; it has no fault.
+   */
   'popf',
   /** (): #GP(0) by IOPL. CLI at CPL 0 is generated. */
   'cli',

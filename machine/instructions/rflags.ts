@@ -1,0 +1,125 @@
+/** RFLAGS as one number, and what touches single flags: CLC STC CMC CLD STD LAHF SAHF SALC CLI STI. */
+import { VECTOR } from '../guest-fault.ts';
+import { defineInstruction } from './definition.ts';
+import type { InstructionDefinition } from './definition.ts';
+import type { Flag, Operations, SystemFlag, Value } from './operations.ts';
+
+/** Bit numbers of the arithmetic flags (Intel SDM 1 figure 3-8). */
+const FLAG_BITS: readonly (readonly [Flag, number])[] = [
+  ['CF', 0],
+  ['PF', 2],
+  ['AF', 4],
+  ['ZF', 6],
+  ['SF', 7],
+  ['OF', 11],
+];
+
+const INTERRUPT_FLAG = 1n << 9n;
+/** LAHF and SAHF know all but OF. */
+const LOW_BYTE = FLAG_BITS.filter(([flag]) => flag !== 'OF');
+
+function packed(o: Operations, flags: typeof FLAG_BITS, others: Value): Value {
+  const { width } = others;
+  return flags.reduce(
+    (word, [flag, bit]) =>
+      o.or(word, o.shiftLeft(o.fromCondition(o.flag(flag), width), o.constant(bit, 8))),
+    others,
+  );
+}
+
+/** All of RFLAGS, 64 bits. */
+export function rflags(o: Operations): Value {
+  return packed(o, FLAG_BITS, o.readField('rflagsSystem'));
+}
+
+function carryTo(mnemonic: string, opcode: string, value: boolean): InstructionDefinition {
+  return {
+    mnemonic,
+    encodings: [opcode],
+    flags: { writes: ['CF'] },
+    semantics: (o: Operations) => o.setFlag('CF', o.always(value)),
+  };
+}
+
+function systemFlagTo(
+  mnemonic: string,
+  opcode: string,
+  flag: SystemFlag,
+  value: boolean,
+): InstructionDefinition {
+  return {
+    mnemonic,
+    encodings: [opcode],
+    semantics: (o: Operations) => o.setSystemFlag(flag, o.always(value)),
+  };
+}
+
+/** CLAC and STAC exist at CPL 0 only (SDM 2A, CLAC). */
+function accessFlagTo(mnemonic: string, modrm: string, value: boolean): InstructionDefinition {
+  return {
+    mnemonic,
+    encodings: [`NP 0F 01 ${modrm}`],
+    semantics(o: Operations) {
+      if (o.mode.cpl !== 0) o.raise(VECTOR.UD);
+      else o.setSystemFlag('AC', o.always(value));
+    },
+  };
+}
+
+export const FLAGS: readonly InstructionDefinition[] = [
+  carryTo('clc', 'F8', false),
+  carryTo('stc', 'F9', true),
+  systemFlagTo('cld', 'FC', 'DF', false),
+  systemFlagTo('std', 'FD', 'DF', true),
+  accessFlagTo('clac', 'CA', false),
+  accessFlagTo('stac', 'CB', true),
+  defineInstruction({
+    mnemonic: 'cmc',
+    encodings: ['F5'],
+    flags: { reads: ['CF'], writes: ['CF'] },
+    semantics: (o) => o.setFlag('CF', o.negated(o.flag('CF'))),
+  }),
+  defineInstruction({
+    mnemonic: 'lahf',
+    encodings: ['9F'],
+    flags: { reads: LOW_BYTE.map(([flag]) => flag) },
+    semantics(o) {
+      // Bit 1 is always set.
+      const low = packed(o, LOW_BYTE, o.constant(2, 8));
+      o.writeRegister('rax', o.concatenate(low, o.readRegister('rax', 8)));
+    },
+  }),
+  defineInstruction({
+    mnemonic: 'sahf',
+    encodings: ['9E'],
+    flags: { writes: LOW_BYTE.map(([flag]) => flag) },
+    semantics(o) {
+      const value = o.readRegister('rax', 16);
+      for (const [flag, bit] of LOW_BYTE) o.setFlag(flag, o.bit(value, bit + 8));
+    },
+  }),
+  defineInstruction({
+    mnemonic: 'salc',
+    encodings: ['D6'],
+    flags: { reads: ['CF'] },
+    modes: 'not64',
+    semantics: (o) => o.writeRegister('rax', o.negate(o.fromCondition(o.flag('CF'), 8))),
+  }),
+  defineInstruction({
+    mnemonic: 'cli',
+    encodings: ['FA'],
+    semantics(o) {
+      if (o.mode.cpl !== 0) {
+        o.host('cli');
+        return;
+      }
+      const others = o.constant(BigInt.asUintN(64, ~INTERRUPT_FLAG), 64);
+      o.writeField('rflagsSystem', o.and(o.readField('rflagsSystem'), others));
+    },
+  }),
+  defineInstruction({
+    mnemonic: 'sti',
+    encodings: ['FB'],
+    semantics: (o) => o.hostTransfer('sti'),
+  }),
+];
