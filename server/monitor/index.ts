@@ -1,0 +1,47 @@
+/**
+ * The one list of monitor commands, in the order of their help.
+ */
+import { devicesCommand } from './devices.ts';
+import { forksCommand } from './forks.ts';
+import { helpCommand } from './help.ts';
+import { icountCommand } from './icount.ts';
+import { infoMemCommand } from './info-mem.ts';
+import { infoRegistersCommand } from './info-registers.ts';
+import { infoTlbCommand } from './info-tlb.ts';
+import type { MonitorCommand } from './monitor-command.ts';
+import { processesCommand } from './processes.ts';
+import { quitCommand } from './quit.ts';
+import { resetCommand } from './reset.ts';
+import { returnAddressesCommand } from './retaddr.ts';
+import { serialCommand } from './serial.ts';
+import { threadsCommand } from './threads.ts';
+import { translateCommand } from './translate.ts';
+import { physicalMemoryCommand } from './xp.ts';
+
+export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
+  helpCommand(() => MONITOR_COMMANDS),
+  threadsCommand,
+  processesCommand,
+  forksCommand,
+  returnAddressesCommand,
+  infoRegistersCommand,
+  infoMemCommand,
+  infoTlbCommand,
+  translateCommand,
+  physicalMemoryCommand,
+  serialCommand,
+  icountCommand,
+  devicesCommand,
+  resetCommand,
+  quitCommand,
+]);
+
+/** Throws when two commands have the same name. */
+export function withoutDuplicates(commands: readonly MonitorCommand[]): readonly MonitorCommand[] {
+  const names = new Set<string>();
+  for (const { name } of commands) {
+    if (names.has(name)) throw new Error(`two monitor commands are called "${name}"`);
+    names.add(name);
+  }
+  return commands;
+}

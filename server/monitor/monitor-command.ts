@@ -1,0 +1,91 @@
+/**
+ * One monitor command as one object: what it is called, what it needs, and what it says. Help is
+ * made from these; a new command is one file with one of them and one line in `index.ts`.
+ */
+import type { MachineControl, MachineView } from '../../machine/index.ts';
+import type { ForkLog } from '../awareness/fork-log.ts';
+import type { GuestView } from '../awareness/guest-view.ts';
+import type { SymbolTable } from '../symbols/symbol-table.ts';
+import type { MonitorAccess } from '../target/target.ts';
+
+/** What commands may use. */
+export interface MonitorContext {
+  readonly machine: MachineView & Pick<MachineControl, 'describeDevices' | 'serialHistory'>;
+  readonly guest: GuestView;
+  /** Absent: the image is not a kernel that the server knows. */
+  readonly forks: ForkLog | undefined;
+  readonly symbols: SymbolTable;
+  /** The guest's tid of the thread that the debugger has selected. */
+  readonly selectedTid: number;
+  /** Power cycle; a running machine goes on running. */
+  reset(): void;
+  /** Ends the server, when called; absent where that is not offered. */
+  readonly quit?: () => void;
+}
+
+export interface MonitorCommand {
+  /** One or two words, lower case. */
+  readonly name: string;
+  /** The command with its arguments, e.g. `forks [N]`. */
+  readonly syntax: string;
+  readonly access: MonitorAccess;
+  /** One line for the list. */
+  readonly summary: string;
+  /** What the output means; complete sentences, lines up to 100 columns. */
+  readonly help: string;
+  /** What it prints, as it really prints it. */
+  readonly sample: string;
+  /** The answer without a final line feed; throws `MonitorError` with one clear line. */
+  run(context: MonitorContext, args: readonly string[]): string | MonitorAnswer;
+}
+
+export interface MonitorAnswer {
+  readonly text: string;
+  /** What must wait until the answer has left. */
+  readonly afterReply?: () => void;
+}
+
+/** The user's mistake, or something that cannot be answered: one line. */
+export class MonitorError extends Error {
+  override readonly name = 'MonitorError';
+}
+
+export function defineMonitorCommand(command: MonitorCommand): MonitorCommand {
+  return command;
+}
+
+/** Throws unless there are at most `most` arguments. */
+export function expectArguments(
+  command: { readonly syntax: string },
+  args: readonly string[],
+  most: number,
+): void {
+  if (args.length > most) throw new MonitorError(`too many arguments; usage: ${command.syntax}`);
+}
+
+/** A count from 1 on, decimal. */
+export function parseCount(text: string, what: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) {
+    throw new MonitorError(`${what} must be a number from 1 on, not "${text}"`);
+  }
+  return Number(text);
+}
+
+/**
+ * An address: `0x` hexadecimal, decimal, a symbol, `$register`, or one of the latter with +N or -N.
+ */
+export function parseAddress(text: string, context: MonitorContext): bigint {
+  const match = /^(.+?)(?:([+-])(0x[0-9a-f]+|\d+))?$/i.exec(text);
+  const base = match === null ? undefined : addressBase(match[1]!, context);
+  if (match === null || base === undefined) {
+    throw new MonitorError(`"${text}" is not an address, a symbol or a $register`);
+  }
+  const offset = match[3] === undefined ? 0n : BigInt(match[3]);
+  return BigInt.asUintN(64, match[2] === '-' ? base - offset : base + offset);
+}
+
+function addressBase(text: string, { machine, symbols }: MonitorContext): bigint | undefined {
+  if (/^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(text)) return BigInt.asUintN(64, BigInt(text));
+  if (text.startsWith('$')) return machine.readRegister(text.slice(1).toLowerCase());
+  return symbols.find(text)?.address;
+}

@@ -1,0 +1,25 @@
+/**
+ * `reset`: power cycle.
+ */
+import { defineMonitorCommand, expectArguments } from './monitor-command.ts';
+
+/** gdb keeps registers and frames in a cache that a monitor command does not clear. */
+export const FLUSH_LINE =
+  'gdb still shows the old registers; type: maintenance flush register-cache';
+
+export const resetCommand = defineMonitorCommand({
+  name: 'reset',
+  syntax: 'reset',
+  access: 'control',
+  summary: 'power cycle: boots the image again',
+  help: [
+    'A halted machine stays halted, before its first instruction; a running one boots and runs.',
+    'Breakpoints stay. gdb does not notice by itself: type the line at the end of the answer.',
+  ].join('\n'),
+  sample: `the machine was reset\n${FLUSH_LINE}`,
+  run(context, args) {
+    expectArguments(this, args, 0);
+    context.reset();
+    return `the machine was reset\n${FLUSH_LINE}`;
+  },
+});

@@ -1,0 +1,39 @@
+/**
+ * A triple fault in words: which exceptions led there, where, and why.
+ */
+import type { TripleFaultReport } from '../../machine/index.ts';
+import type { SymbolTable } from '../symbols/symbol-table.ts';
+
+/** Intel SDM 3A table 6-1. */
+const EXCEPTION_NAMES = (
+  '#DE divide error|#DB debug|NMI|#BP breakpoint|#OF overflow|#BR bound range|#UD invalid opcode|' +
+  '#NM device not available|#DF double fault|coprocessor overrun|#TS invalid TSS|' +
+  '#NP segment not present|#SS stack fault|#GP general protection|#PF page fault|reserved|' +
+  '#MF x87 error|#AC alignment check|#MC machine check|#XM SIMD error|#VE virtualization|' +
+  '#CP control protection'
+).split('|');
+
+export function exceptionName(vector: number): string {
+  return EXCEPTION_NAMES[vector] ?? `vector ${vector}`;
+}
+
+/** Lines: a summary first, then the chain of exceptions. */
+export function describeTripleFault(report: TripleFaultReport, symbols: SymbolTable): string[] {
+  const { chain, rip, rsp, cr2, cr3 } = report;
+  const symbol = symbols.describe(rip);
+  const place = symbol === '' ? hex(rip) : `${hex(rip)} <${symbol}>`;
+  const steps = chain.map(({ vector, errorCode }) => {
+    const error = errorCode === undefined ? '' : `, error code ${hex(BigInt(errorCode))}`;
+    return `  ${exceptionName(vector)} (vector ${vector}${error})`;
+  });
+  return [
+    `triple fault at rip ${place}, cr2 ${hex(cr2)}`,
+    `exceptions, first first (rsp ${hex(rsp)}, cr3 ${hex(cr3)}):`,
+    ...steps,
+    'the machine is halted in the state before the last delivery',
+  ];
+}
+
+function hex(value: bigint): string {
+  return `0x${value.toString(16)}`;
+}

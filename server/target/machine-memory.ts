@@ -1,0 +1,85 @@
+/**
+ * Memory as the machine's threads see it: the one on the CPU through the CPU's page tables, any
+ * other through its own. Also what is mapped where, merged into regions.
+ */
+import type { MachineControl, MachineView, PageMapping } from '../../machine/index.ts';
+import type { MachineThreads } from './machine-threads.ts';
+import type { MemoryRegion, TargetMemory, ThreadNumber } from './target.ts';
+
+const END_OF_MEMORY = 1n << 64n;
+
+export class MachineMemory implements TargetMemory {
+  readonly #machine: MachineView & MachineControl;
+  readonly #threads: MachineThreads;
+  readonly #onWrite: () => void;
+
+  constructor(machine: MachineView & MachineControl, threads: MachineThreads, onWrite: () => void) {
+    this.#machine = machine;
+    this.#threads = threads;
+    this.#onWrite = onWrite;
+  }
+
+  read(thread: ThreadNumber, address: bigint, lengthBytes: number): Uint8Array {
+    return this.#machine.readLinear(address, lengthBytes, this.#pageTables(thread));
+  }
+
+  write(thread: ThreadNumber, address: bigint, bytes: Uint8Array): number {
+    const written = this.#machine.writeLinear(address, bytes, this.#pageTables(thread));
+    this.#onWrite();
+    return written;
+  }
+
+  /** The run of pages with equal rights around an address, or the gap around it. */
+  region(thread: ThreadNumber, address: bigint): MemoryRegion {
+    let gapStart = 0n;
+    let region: RegionSoFar | undefined;
+    for (const mapping of this.#machine.mappings(this.#pageTables(thread))) {
+      if (region !== undefined && continues(region, mapping)) {
+        region.end += BigInt(mapping.lengthBytes);
+        continue;
+      }
+      if (region !== undefined && address < region.end) return finished(region);
+      if (address < mapping.linear) return gap(region?.end ?? gapStart, mapping.linear);
+      gapStart = region?.end ?? gapStart;
+      region = { start: mapping.linear, end: endOf(mapping), mapping };
+    }
+    if (region !== undefined && address < region.end) return finished(region);
+    return gap(region?.end ?? gapStart, END_OF_MEMORY);
+  }
+
+  #pageTables(thread: ThreadNumber): bigint | undefined {
+    const place = this.#threads.place(thread);
+    return place.kind === 'on cpu' ? undefined : place.thread.cr3;
+  }
+}
+
+interface RegionSoFar {
+  readonly start: bigint;
+  end: bigint;
+  readonly mapping: PageMapping;
+}
+
+function endOf(mapping: PageMapping): bigint {
+  return mapping.linear + BigInt(mapping.lengthBytes);
+}
+
+function continues({ end, mapping }: RegionSoFar, next: PageMapping): boolean {
+  return (
+    next.linear === end &&
+    next.isWritable === mapping.isWritable &&
+    next.isUser === mapping.isUser &&
+    next.isNoExecute === mapping.isNoExecute
+  );
+}
+
+function finished({ start, end, mapping }: RegionSoFar): MemoryRegion {
+  return {
+    start,
+    lengthBytes: end - start,
+    permissions: { read: true, write: mapping.isWritable, execute: !mapping.isNoExecute },
+  };
+}
+
+function gap(start: bigint, end: bigint): MemoryRegion {
+  return { start, lengthBytes: end - start };
+}

@@ -1,0 +1,115 @@
+/**
+ * Registers of the machine's threads: of the one on the CPU from the CPU, of any other from what
+ * its last switch saved. What was not saved is unavailable, not invented.
+ */
+import type { MachineControl, MachineView } from '../../machine/index.ts';
+import type { GuestThread } from '../awareness/awareness.ts';
+import { ERRNO, RemoteError } from '../rsp/errno.ts';
+import type { MachineThreads } from './machine-threads.ts';
+import {
+  G_BLOCK_BYTES,
+  G_BLOCK_REGISTERS,
+  REGISTERS,
+  REGISTER_NUMBER,
+  type RegisterDefinition,
+  littleEndian,
+  quadwordAt,
+} from './register-table.ts';
+import type { RegisterValue, TargetRegisters, ThreadNumber } from './target.ts';
+
+const EXPEDITED = [REGISTER_NUMBER.rip, REGISTER_NUMBER.rsp, REGISTER_NUMBER.rbp];
+
+export class MachineRegisters implements TargetRegisters {
+  readonly programCounter = REGISTER_NUMBER.rip;
+  readonly #machine: MachineView & MachineControl;
+  readonly #threads: MachineThreads;
+  readonly #onWrite: () => void;
+
+  constructor(machine: MachineView & MachineControl, threads: MachineThreads, onWrite: () => void) {
+    this.#machine = machine;
+    this.#threads = threads;
+    this.#onWrite = onWrite;
+  }
+
+  readAll(thread: ThreadNumber): { bytes: Uint8Array; known: boolean[] } {
+    const bytes = new Uint8Array(G_BLOCK_BYTES);
+    const known = new Array<boolean>(G_BLOCK_BYTES).fill(true);
+    let offset = 0;
+    for (const register of G_BLOCK_REGISTERS) {
+      const value = this.#readRegister(thread, register);
+      if (value === 'unavailable') known.fill(false, offset, offset + register.bits / 8);
+      else bytes.set(value, offset);
+      offset += register.bits / 8;
+    }
+    return { bytes, known };
+  }
+
+  /** Registers that already have their value are left alone: gdb sends the block as it got it. */
+  writeAll(thread: ThreadNumber, bytes: Uint8Array): void {
+    this.#mustBeOnCpu(thread);
+    let offset = 0;
+    for (const register of G_BLOCK_REGISTERS) {
+      const wanted = bytes.subarray(offset, (offset += register.bits / 8));
+      const present = this.#readRegister(thread, register);
+      const isSame = present !== 'unavailable' && Buffer.compare(present, wanted) === 0;
+      if (!isSame && !this.write(thread, register.number, wanted)) {
+        throw new RemoteError(ERRNO.EPERM, `${register.name} cannot be written`);
+      }
+    }
+  }
+
+  read(thread: ThreadNumber, number: number): Uint8Array | 'unavailable' | undefined {
+    const register = REGISTERS[number];
+    return register === undefined ? undefined : this.#readRegister(thread, register);
+  }
+
+  write(thread: ThreadNumber, number: number, bytes: Uint8Array): boolean {
+    const register = REGISTERS[number];
+    if (register?.write === undefined || bytes.length !== register.bits / 8) return false;
+    this.#mustBeOnCpu(thread);
+    const isWritten = register.write(this.#machine, bytes);
+    this.#onWrite();
+    return isWritten;
+  }
+
+  expedited(thread: ThreadNumber): readonly RegisterValue[] {
+    return EXPEDITED.flatMap((number) => {
+      const bytes = this.read(thread, number);
+      return bytes === undefined || bytes === 'unavailable' ? [] : [{ number, bytes }];
+    });
+  }
+
+  #mustBeOnCpu(thread: ThreadNumber): void {
+    if (this.#threads.place(thread).kind === 'on cpu') return;
+    throw new RemoteError(ERRNO.EPERM, 'the registers of a thread off the CPU are read-only');
+  }
+
+  #readRegister(thread: ThreadNumber, register: RegisterDefinition): Uint8Array | 'unavailable' {
+    const place = this.#threads.place(thread);
+    if (place.kind === 'on cpu') {
+      return register.read({ machine: this.#machine, guestPid: place.guestPid });
+    }
+    const value = this.#savedValue(place.thread, register);
+    return value === undefined ? 'unavailable' : littleEndian(value, register.bits);
+  }
+
+  #savedValue(thread: GuestThread, register: RegisterDefinition): bigint | undefined {
+    const saved = thread.registers;
+    switch (register.name) {
+      case 'orig_rax':
+        return -1n;
+      case 'cr3':
+        return thread.cr3;
+      case 'ret_rsp':
+        return quadwordAt(this.#machine, saved.get('rsp') ?? 0n, thread.cr3);
+      case 'icount':
+        return this.#machine.icount;
+      case 'guest_pid':
+        return BigInt(thread.pid);
+      case 'cpl':
+        return (saved.get('cs') ?? 0n) & 3n;
+      default:
+        return register.savedAs === undefined ? undefined : saved.get(register.savedAs);
+    }
+  }
+}

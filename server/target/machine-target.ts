@@ -1,0 +1,248 @@
+/**
+ * Our machine as a `Target`: what packets ask for, answered by the emulated PC and by what the
+ * server knows of the guest's kernel. It owns the run state, the pump and the log of forks.
+ */
+import type { MachineControl, MachineView } from '../../machine/index.ts';
+import { findKernelAwareness } from '../awareness/find-kernel.ts';
+import { ForkLog } from '../awareness/fork-log.ts';
+import { GuestView } from '../awareness/guest-view.ts';
+import { MonitorCommands } from '../monitor/monitor-commands.ts';
+import { readElf } from '../symbols/elf-file.ts';
+import { SymbolTable } from '../symbols/symbol-table.ts';
+import { describeTripleFault } from './exception-text.ts';
+import { MachineBreakpoints } from './machine-breakpoints.ts';
+import { MachineFiles, type OfferedFile, bootPath } from './machine-files.ts';
+import { MachineMemory } from './machine-memory.ts';
+import { MachinePump } from './machine-pump.ts';
+import { MachineRegisters } from './machine-registers.ts';
+import { MACHINE_PROCESS, MachineThreads, tidOfNumber } from './machine-threads.ts';
+import { PlanRunner, type RunEnd } from './plan-runner.ts';
+import { planResume } from './resume-plan.ts';
+import type {
+  MemoryRegion,
+  MonitorRequest,
+  MonitorResult,
+  StopCause,
+  Target,
+  TargetIdentity,
+  TargetState,
+  TargetStop,
+  TargetThread,
+  ThreadNumber,
+  ThreadResume,
+} from './target.ts';
+import { TARGET_XML } from './target-description.ts';
+
+/** Signals by gdb's numbers. */
+const SIGNAL = { SIGINT: 2, SIGTRAP: 5, SIGSEGV: 11, SIGTERM: 15 } as const;
+
+export interface MachineTargetOptions {
+  readonly machine: MachineView & MachineControl;
+  /** The kernel image's bytes, for symbols, awareness and `qXfer:exec-file`. */
+  readonly image: Uint8Array;
+  /** Its name or path on the host; debuggers see /boot/NAME. */
+  readonly imageName: string;
+  /** Modules and guest programs that debuggers may read; see `bootPath`. */
+  readonly files?: readonly OfferedFile[];
+  /** `monitor quit`, after its answer has left. Absent: the command is refused. */
+  readonly onQuit?: () => void;
+  /** Milliseconds, monotonic; for tests. */
+  readonly now?: () => number;
+}
+
+export class MachineTarget implements Target {
+  readonly registers: MachineRegisters;
+  readonly memory: MachineMemory;
+  readonly breakpoints: MachineBreakpoints;
+  readonly files: MachineFiles;
+  readonly monitor = {
+    run: (request: MonitorRequest): MonitorResult => this.#runMonitor(request),
+  };
+  readonly identity: TargetIdentity = {
+    triple: 'x86_64-unknown-none-elf',
+    pointerBytes: 8,
+    hostName: 'exoscope',
+  };
+
+  readonly #machine: MachineView & MachineControl;
+  readonly #guest: GuestView;
+  readonly #threads: MachineThreads;
+  readonly #forks: ForkLog | undefined;
+  readonly #pump: MachinePump;
+  readonly #monitorCommands: MonitorCommands;
+  readonly #listeners = new Set<(stop: TargetStop) => void>();
+  #stop: TargetStop;
+  #runner: PlanRunner | undefined;
+  /** Where the debugger was last told of a breakpoint: going on from there passes it. */
+  #told: { readonly rip: bigint; readonly icount: bigint } | undefined;
+
+  constructor(options: MachineTargetOptions) {
+    const { machine, image } = options;
+    this.#machine = machine;
+    const kernel = findKernelAwareness(image);
+    this.#guest = new GuestView(machine, kernel);
+    this.#threads = new MachineThreads(this.#guest);
+    this.#forks = kernel === undefined ? undefined : new ForkLog(machine, kernel);
+    const forget = (): void => this.#guest.forget();
+    this.registers = new MachineRegisters(machine, this.#threads, forget);
+    this.memory = new MachineMemory(machine, this.#threads, forget);
+    this.breakpoints = new MachineBreakpoints(machine);
+    const executable = { path: bootPath(options.imageName), content: image };
+    this.files = new MachineFiles(executable.path, [executable, ...(options.files ?? [])]);
+    this.#pump = new MachinePump(
+      machine,
+      (end, thread) => this.#halted(this.#describeEnd(end, thread)),
+      options.now,
+    );
+    this.#monitorCommands = new MonitorCommands({
+      machine,
+      guest: this.#guest,
+      forks: this.#forks,
+      symbols: SymbolTable.fromElf(readElf(image)),
+      reset: () => this.#powerCycle(),
+      ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
+    });
+    this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
+  }
+
+  description(annex: string): string | undefined {
+    return annex === 'target.xml' ? TARGET_XML : undefined;
+  }
+
+  threads(): readonly TargetThread[] {
+    return this.#threads.list();
+  }
+
+  currentThread(): ThreadNumber {
+    return this.#threads.current();
+  }
+
+  state(): TargetState {
+    return this.#pump.isRunning ? { kind: 'running' } : { kind: 'halted', stop: this.#stop };
+  }
+
+  resume(threads: readonly ThreadResume[]): void {
+    const plan = planResume(threads, this.#threads.current());
+    if (plan.kind === 'step') this.#threads.place(plan.thread);
+    const isTold =
+      this.#told?.icount === this.#machine.icount &&
+      this.#told.rip === this.#machine.readRegister('rip');
+    const { breakpoints } = this;
+    const parts = {
+      machine: this.#machine,
+      guest: this.#guest,
+      threads: this.#threads,
+      breakpoints,
+    };
+    this.#runner = new PlanRunner(parts, plan, isTold);
+    this.#pump.start(this.#runner);
+  }
+
+  interrupt(): void {
+    if (!this.#pump.isRunning) return;
+    this.#pump.halt();
+    this.#guest.forget();
+    const thread = this.#runner?.reportedThread ?? this.#threads.current();
+    this.#halted(this.#stopped(SIGNAL.SIGINT, { kind: 'interrupt' }, thread));
+  }
+
+  onStop(listener: (stop: TargetStop) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  readonly memoryRegion = (thread: ThreadNumber, address: bigint): MemoryRegion =>
+    this.memory.region(thread, address);
+
+  /** Power cycle; halted before the first instruction afterwards. */
+  readonly restart = (): void => {
+    const wasRunning = this.#pump.isRunning;
+    this.#pump.halt();
+    this.#powerCycle();
+    if (wasRunning) this.#halted(this.#stop);
+  };
+
+  /** Bytes for the guest's serial console; wakes an idle guest. */
+  enterSerialInput(bytes: Uint8Array): void {
+    this.#pump.wake();
+    this.#machine.enterSerialInput(bytes);
+  }
+
+  /** Halts for good and takes its hooks out of the machine. */
+  dispose(): void {
+    this.#pump.halt();
+    this.#forks?.dispose();
+    this.#listeners.clear();
+  }
+
+  /** A running machine goes on with the new boot. */
+  #powerCycle(): void {
+    this.#machine.reset();
+    this.#forks?.clear();
+    this.#guest.forget();
+    this.#told = undefined;
+    this.#pump.wake();
+    if (!this.#pump.isRunning) this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
+  }
+
+  #halted(stop: TargetStop): void {
+    this.#runner = undefined;
+    // A machine whose guest has ended can still be looked at: `?` then tells of a stop.
+    this.#stop =
+      stop.kind === 'exited'
+        ? this.#stopped(SIGNAL.SIGTERM, {
+            kind: 'exception',
+            description: `the guest has ended with status ${stop.status}`,
+          })
+        : stop;
+    for (const listener of [...this.#listeners]) listener(stop);
+  }
+
+  #stopped(
+    signal: number,
+    cause: StopCause,
+    thread: ThreadNumber = this.#threads.current(),
+  ): TargetStop & { kind: 'stopped' } {
+    return { kind: 'stopped', thread, signal, cause };
+  }
+
+  #describeEnd(end: RunEnd, thread: ThreadNumber): TargetStop {
+    switch (end.kind) {
+      case 'step':
+        return this.#stopped(SIGNAL.SIGTRAP, { kind: 'step' }, thread);
+      case 'breakpoint': {
+        this.#told = { rip: end.address, icount: this.#machine.icount };
+        const isHardware = this.breakpoints.isHardwareAt(end.address);
+        return this.#stopped(SIGNAL.SIGTRAP, { ...end, isHardware }, thread);
+      }
+      case 'watchpoint':
+        return this.#stopped(SIGNAL.SIGTRAP, end, thread);
+      case 'debug-exit':
+        return { kind: 'exited', status: end.value & 0xff, process: MACHINE_PROCESS };
+      case 'reset-request':
+        return this.#guestReset();
+      case 'triple-fault': {
+        const text = describeTripleFault(end.report, this.#monitorCommands.symbols);
+        const cause = { kind: 'exception', description: text[0]! } as const;
+        const message = `${text.join('\n')}\n`;
+        return { ...this.#stopped(SIGNAL.SIGSEGV, cause, thread), message };
+      }
+    }
+  }
+
+  #guestReset(): TargetStop {
+    this.#powerCycle();
+    const message = 'the guest asked for a reset: halted before the first instruction\n';
+    return { ...this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' }), message };
+  }
+
+  #runMonitor(request: MonitorRequest): MonitorResult {
+    const { commandLine, access, thread } = request;
+    return this.#monitorCommands.run({
+      commandLine,
+      access,
+      selectedTid: tidOfNumber(thread),
+      output: (text) => request.output(text),
+    });
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The guest's threads under the numbers that debuggers use.
+ *
+ * The number of a thread is its guest tid + 1 (RSP has no thread 0, and tid 0 is the idle thread),
+ * all in process 1. While the kernel has no threads, or its memory cannot be believed, whatever the
+ * CPU runs is thread 1. The boot context ends by becoming the idle loop or by never running again,
+ * so thread 1 is there from the first `?` to the end, and no number changes its meaning when the
+ * kernel begins to schedule: gdb then sees a stop in a thread that it did not know, which it takes
+ * for a new one, and not a known one that has vanished ("thread 0 at attach, thread 1 later" is
+ * what breaks sessions elsewhere: riscv-openocd issue 716). A kernel that never reuses a tid gives
+ * numbers that are never reused.
+ */
+import type { GuestThread } from '../awareness/awareness.ts';
+import type { GuestView } from '../awareness/guest-view.ts';
+import { ERRNO, RemoteError } from '../rsp/errno.ts';
+import type { TargetThread, ThreadNumber } from './target.ts';
+
+export const MACHINE_PROCESS = 1;
+const CPU_THREAD: ThreadNumber = 1;
+
+/** Where a thread's registers are. */
+export type ThreadPlace =
+  | { readonly kind: 'on cpu'; readonly guestPid: number }
+  | { readonly kind: 'saved'; readonly thread: GuestThread };
+
+export class MachineThreads {
+  readonly #guest: GuestView;
+
+  constructor(guest: GuestView) {
+    this.#guest = guest;
+  }
+
+  /** The thread that the CPU executes. */
+  current(): ThreadNumber {
+    const current = this.#guest.currentThread();
+    return current === undefined ? CPU_THREAD : numberOfThread(current.tid);
+  }
+
+  /** In the guest's order; the thread on the CPU is always among them. */
+  list(): readonly TargetThread[] {
+    const current = this.current();
+    const threads = this.#guest.threads().items.map((thread) => describe(thread, current));
+    return threads.some((thread) => thread.isOnCpu) ? threads : [this.#cpuThread(), ...threads];
+  }
+
+  has(number: ThreadNumber): boolean {
+    return this.#find(number) !== undefined;
+  }
+
+  /** Throws `RemoteError` ESRCH when there is no such thread. */
+  place(number: ThreadNumber): ThreadPlace {
+    const place = this.#find(number);
+    if (place === undefined) throw new RemoteError(ERRNO.ESRCH, `no thread ${number}`);
+    return place;
+  }
+
+  #find(number: ThreadNumber): ThreadPlace | undefined {
+    if (number === this.current()) {
+      return { kind: 'on cpu', guestPid: this.#guest.currentThread()?.pid ?? 0 };
+    }
+    const thread = this.#guest.threads().items.find(({ tid }) => numberOfThread(tid) === number);
+    return thread === undefined ? undefined : { kind: 'saved', thread };
+  }
+
+  #cpuThread(): TargetThread {
+    const isAware = this.#guest.kernel !== undefined;
+    return {
+      id: this.current(),
+      process: MACHINE_PROCESS,
+      name: 'CPU',
+      description: isAware ? 'running, not in the list of threads' : 'running',
+      isOnCpu: true,
+      core: 0,
+    };
+  }
+}
+
+export function numberOfThread(tid: number): ThreadNumber {
+  return tid + 1;
+}
+
+export function tidOfNumber(number: ThreadNumber): number {
+  return number - 1;
+}
+
+function describe(thread: GuestThread, current: ThreadNumber): TargetThread {
+  const id = numberOfThread(thread.tid);
+  const isOnCpu = id === current;
+  const state = isOnCpu ? 'running' : thread.state;
+  const waits = isOnCpu || thread.waitsFor === undefined ? '' : ` for ${thread.waitsFor}`;
+  return {
+    id,
+    process: MACHINE_PROCESS,
+    name: thread.name,
+    description: `pid ${thread.pid}, ${state}${waits}`,
+    isOnCpu,
+    core: 0,
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * What the debugger asked for when it set the target going, in the form that the runner needs.
+ *
+ * A machine has one CPU, so "resume these threads" cannot hold others back: the guest's scheduler
+ * decides who runs. What can be kept is the promise towards the debugger: every stop names a thread
+ * that it resumed (gdb 13 dies of an internal error otherwise, lldb 14 steps for ever). So
+ * breakpoints are passed over by threads that were not resumed, and a step ends in its thread.
+ */
+import { ERRNO, RemoteError } from '../rsp/errno.ts';
+import type { ResumeAction, ThreadNumber, ThreadResume } from './target.ts';
+
+export interface AddressRange {
+  readonly start: bigint;
+  /** Exclusive. */
+  readonly end: bigint;
+}
+
+export type ResumePlan =
+  | { readonly kind: 'continue'; readonly isResumed: (thread: ThreadNumber) => boolean }
+  | {
+      readonly kind: 'step';
+      readonly thread: ThreadNumber;
+      /** Step on while rip is in it. */
+      readonly range: AddressRange | undefined;
+      readonly isResumed: (thread: ThreadNumber) => boolean;
+    };
+
+/** Throws `RemoteError` when nothing is resumed. `current`: the thread on the CPU. */
+export function planResume(threads: readonly ThreadResume[], current: ThreadNumber): ResumePlan {
+  if (threads.length === 0) throw new RemoteError(ERRNO.EINVAL, 'no thread to resume');
+  const isResumed = (thread: ThreadNumber): boolean => actionFor(threads, thread) !== undefined;
+  const stepped = threads.find(({ action }) => action.kind !== 'continue');
+  if (stepped === undefined) return { kind: 'continue', isResumed };
+  const thread = stepped.threads === 'all' ? current : stepped.threads;
+  const action = actionFor(threads, thread);
+  if (action === undefined || action.kind === 'continue') return { kind: 'continue', isResumed };
+  const range = action.kind === 'range-step' ? action : undefined;
+  return { kind: 'step', thread, range, isResumed };
+}
+
+/** The first element that names the thread counts. */
+function actionFor(
+  threads: readonly ThreadResume[],
+  thread: ThreadNumber,
+): ResumeAction | undefined {
+  return threads.find((element) => element.threads === 'all' || element.threads === thread)?.action;
+}
