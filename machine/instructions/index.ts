@@ -12,6 +12,12 @@ import { MULTIPLICATION } from './multiplication.ts';
 import { FLAGS } from './rflags.ts';
 import { SEGMENTS } from './segments.ts';
 import { SHIFTS_AND_ROTATIONS } from './shifts.ts';
+import { SSE_CONVERSIONS } from './sse-conversions.ts';
+import { SSE_FLOAT_ARITHMETIC } from './sse-float-arithmetic.ts';
+import { SSE_FLOAT_COMPARE } from './sse-float-compare.ts';
+import { SSE_INTEGER } from './sse-integer.ts';
+import { SSE_MOVES } from './sse-moves.ts';
+import { SSE_SHUFFLES } from './sse-shuffles.ts';
 import { STACK } from './stack.ts';
 import { STRINGS } from './strings.ts';
 import { SYSTEM } from './system.ts';
@@ -32,4 +38,10 @@ export const INSTRUCTIONS: readonly InstructionDefinition[] = [
   ...SYSTEM,
   ...HINTS,
   ...EXTENDED_STATE,
+  ...SSE_MOVES,
+  ...SSE_INTEGER,
+  ...SSE_SHUFFLES,
+  ...SSE_FLOAT_ARITHMETIC,
+  ...SSE_FLOAT_COMPARE,
+  ...SSE_CONVERSIONS,
 ];
