@@ -2,12 +2,14 @@
 #ifndef DRIVERS_H
 #define DRIVERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define IRQ_VECTOR_BASE 32
 #define IRQ_TIMER 0
 #define IRQ_SERIAL 4
+#define VECTOR_APIC_TIMER 48
 
 void serial_initialise(void);
 void serial_enable_input(void); /* after interrupts_initialise */
@@ -18,6 +20,9 @@ size_t serial_read(char *bytes, size_t size); /* what has come in, may be 0; wak
 void interrupt_controller_initialise(void);
 void interrupt_controller_unmask(uint8_t irq);
 void interrupt_controller_end(uint8_t irq);
+
+bool local_apic_timer_start(uint8_t vector, uint16_t pit_counts);
+void local_apic_end(void);
 
 void timer_initialise(void);
 

@@ -11,6 +11,7 @@
 #define PTE_PRESENT (1ull << 0)
 #define PTE_WRITABLE (1ull << 1)
 #define PTE_USER (1ull << 2)
+#define PTE_CACHE_DISABLE (1ull << 4)
 #define PTE_LARGE (1ull << 7)
 #define PTE_GLOBAL (1ull << 8)
 #define PTE_NX (1ull << 63)
@@ -49,6 +50,7 @@ void heap_free(void *pointer);
 
 /* --- paging.c: kernel tables and the tables of tasks --- */
 void paging_initialise(void);
+volatile void *paging_map_device(uint64_t physical); /* one page of registers, at a fixed address */
 uint64_t task_tables_create(void);   /* a PML4 with its own kernel stack; 0 if no memory */
 void task_tables_destroy(uint64_t pml4);
 void *task_stack_page(uint64_t pml4, uint64_t address); /* direct-mapped; address in the stack slot */

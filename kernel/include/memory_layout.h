@@ -5,6 +5,7 @@
  *   ffff800000000000 + physical          direct map of all RAM (slot 256)
  *   ffffff0000010000 - ffffff0000013fff  THIS task's kernel stack (slot 510, private to each task)
  *   ffffffff80000000 + physical          the kernel image (slot 511, -2 GiB)
+ *   ffffffffffe00000                     the local APIC's registers (slot 511)
  *
  * Included by C and by assembly.
  */
@@ -20,6 +21,7 @@
 
 #define PAGE_SIZE 4096
 #define KERNEL_BASE ADDRESS(0xffffffff80000000)
+#define DEVICE_MAP_BASE ADDRESS(0xffffffffffe00000)
 #define DIRECT_MAP_BASE ADDRESS(0xffff800000000000)
 #define KERNEL_STACK_BASE ADDRESS(0xffffff0000010000)
 #define KERNEL_STACK_SIZE ADDRESS(0x4000)

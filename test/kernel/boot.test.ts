@@ -75,6 +75,12 @@ describe.skipIf(missing('qemu-system-x86_64'))('the kernel on QEMU', { timeout: 
     expect(failed).toEqual(['[TEST] test_bad_accesses FAILED', '[TEST] all runs: FAILED']);
   });
 
+  it('passes with the local APIC timer as its clock', async () => {
+    const run = await runKernel('test timer=apic');
+    expectAllPassed(run);
+    expect(run.lines).toContain('[BOOT] clock: local APIC timer');
+  });
+
   it('fails with capture=stale, and does not hang', async () => {
     const run = await runKernel('test capture=stale');
     const lines = testLines(run);
@@ -85,10 +91,15 @@ describe.skipIf(missing('qemu-system-x86_64'))('the kernel on QEMU', { timeout: 
     expect(run.exitValue).toBe(1);
   });
 
-  it('stays and forks when no test run is asked for', async () => {
-    const run = await runQemu(['-cpu', 'max', '-kernel', kernelImage], 8_000);
+  it('stays, forks, and answers on the console when no test run is asked for', async () => {
+    const machine = ['-cpu', 'max', '-kernel', kernelImage];
+    const run = await runQemu(machine, {
+      timeoutMs: 5_000,
+      input: { after: '[INIT] forking a worker every second', text: 'hello\rcrash\r' },
+    });
     expect(run.lines).toContain('[TEST] all runs: PASSED');
-    expect(run.lines).toContain('[INIT] forking a worker every second');
+    expect(run.lines.filter((line) => line === 'Hello from execve!')).toHaveLength(5);
+    expect(run.lines).toContain("the child's wait status is 11");
     expect(run.exitValue).toBeNull();
   });
 });

@@ -32,15 +32,27 @@ function exitValueOf(status: number | null): number | null {
   return status !== null && (status & 1) === 1 ? status >> 1 : null;
 }
 
-/** Runs until the guest ends the machine; after `timeoutMs` it is killed and has no exit value. */
-export function runQemu(boot: readonly string[], timeoutMs = 60_000): Promise<QemuRun> {
+export interface QemuOptions {
+  /** After this the machine is killed and has no exit value. */
+  readonly timeoutMs?: number;
+  /** Typed on the serial line once `after` has been printed. */
+  readonly input?: { readonly after: string; readonly text: string };
+}
+
+/** Runs until the guest ends the machine. */
+export function runQemu(boot: readonly string[], options: QemuOptions = {}): Promise<QemuRun> {
   return new Promise((resolve, reject) => {
-    const qemu = spawn('qemu-system-x86_64', qemuArguments(boot), {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const qemu = spawn('qemu-system-x86_64', qemuArguments(boot));
     let output = '';
-    const timer = setTimeout(() => qemu.kill('SIGKILL'), timeoutMs);
-    qemu.stdout.on('data', (bytes: Buffer) => (output += bytes.toString('latin1')));
+    let input = options.input;
+    const timer = setTimeout(() => qemu.kill('SIGKILL'), options.timeoutMs ?? 60_000);
+    qemu.stdout.on('data', (bytes: Buffer) => {
+      output += bytes.toString('latin1');
+      if (input !== undefined && output.includes(input.after)) {
+        qemu.stdin.write(input.text);
+        input = undefined;
+      }
+    });
     qemu.stderr.resume();
     qemu.on('error', reject);
     qemu.on('close', (status) => {

@@ -80,6 +80,14 @@ void paging_initialise(void) {
     write_cr3(kernel_pml4);
 }
 
+/* All tasks see it, since they share the tables below slot 511. */
+volatile void *paging_map_device(uint64_t physical) {
+    *kernel_entry(DEVICE_MAP_BASE, 1) =
+        physical | kernel_flags(PTE_WRITABLE | PTE_NX | PTE_CACHE_DISABLE);
+    invalidate_page(DEVICE_MAP_BASE);
+    return (volatile void *)DEVICE_MAP_BASE;
+}
+
 /* Frees a table of the stack slot and everything below it. */
 static void free_tree(uint64_t table, int level) {
     uint64_t *entries = direct_map(table);
