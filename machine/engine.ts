@@ -20,6 +20,8 @@ export interface Engine {
    * `passBreakpoint` executes the first instruction even if a breakpoint stands on it.
    */
   run(budget: number, passBreakpoint: boolean): EngineExit;
+  /** Retired instructions since power-on, exact also for a device that asks from inside `run`. */
+  exactIcount(): bigint;
   /** Breakpoints by linear address. */
   addBreakpoint(linear: bigint): void;
   removeBreakpoint(linear: bigint): void;

@@ -8,6 +8,7 @@ export type {
   MachineView,
   PageMapping,
   RunOptions,
-} from './machine.ts';
+} from './machine-interface.ts';
+export { DEFAULT_MEMORY_BYTES, Machine } from './machine.ts';
 export type { StopReason, TripleFaultReport, WatchKind } from './stop-reason.ts';
 export { TICKS_PER_INSTRUCTION, TICKS_PER_SECOND } from './clock/virtual-clock.ts';

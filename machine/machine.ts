@@ -1,111 +1,257 @@
 /**
- * The emulated PC, whole: CPU, memory, devices, clock and boot, behind the interface that the debug
- * server and the tests use. Synchronous and deterministic: same image and inputs, same run.
+ * The emulated PC, put together: it owns the CPU, memory, devices, clock and engine, and runs the
+ * loop in which they meet. Everything from outside enters here, between two instructions.
  */
-import type { BootModule } from './boot/boot-protocol.ts';
+import type { BootPlan } from './boot/boot-protocol.ts';
+import { planBoot } from './boot/loader.ts';
+import { VirtualClock } from './clock/event-queue.ts';
+import { Cpu } from './cpu/cpu.ts';
+import { createDevices, type DeviceList } from './devices/device-list.ts';
+import type { Engine } from './engine.ts';
+import { ExecutionHooks } from './execution-hooks.ts';
+import type {
+  ExecutionHook,
+  MachineControl,
+  MachineOptions,
+  MachineView,
+  PageMapping,
+  RunOptions,
+} from './machine-interface.ts';
+import { GuestMemory } from './memory/guest-memory.ts';
+import { powerOn } from './power-on.ts';
+import { readRegister, writeRegister } from './register-access.ts';
+import { RunLoop } from './run-loop.ts';
+import { SerialHistory } from './serial-history.ts';
+import { cpuStateOver, type CpuState } from './state/fields.ts';
+import { RAM_BASE } from './state/layout.ts';
+import { StepEngine } from './step-engine/step-engine.ts';
 import type { StopReason, WatchKind } from './stop-reason.ts';
 
-export interface MachineOptions {
-  readonly image: Uint8Array;
-  readonly imageName: string;
-  readonly commandLine?: string;
-  readonly modules?: readonly BootModule[];
-  /** Guest RAM; a multiple of 1 MiB, at least 2 MiB, at most 2 GiB. */
-  readonly memoryBytes?: number;
-  /** Receives the bytes that the guest writes to COM1, at the instruction that writes them. */
-  readonly onSerialOutput?: (bytes: Uint8Array) => void;
-  /** Lines worth a log: unknown ports, MSRs, unimplemented instructions; each once. */
-  readonly onNote?: (note: string) => void;
-}
+const MIB = 1024 * 1024;
+const WASM_PAGE = 65536;
+export const DEFAULT_MEMORY_BYTES = 256 * MIB;
 
-export interface RunOptions {
-  /** Instructions to retire at most. */
-  readonly budget: number;
-  /** HLT with an armed timer skips virtual time at once instead of stopping with `idle`. */
-  readonly skipIdle?: boolean;
-  /**
-   * Execute the first instruction even if a breakpoint stands on it (resuming from the stop that it
-   * caused). False when rip was moved there by the debugger.
-   */
-  readonly passBreakpoint?: boolean;
-  /** Deliver no external interrupts while running (a debugger's step). */
-  readonly maskInterrupts?: boolean;
-}
-
-/** Where a snapshot of registers names what the debugger reads and writes. */
-export type DebugRegisterName = string;
-
-/** What happens when control reaches an address, without stopping: kernel awareness uses it. */
-export type ExecutionHook = (machine: MachineView) => void;
-
-/** One mapping of the present page tables, for `info mem` and `info tlb`. */
-export interface PageMapping {
-  readonly linear: bigint;
-  readonly physical: bigint;
-  readonly lengthBytes: number;
-  /** The leaf entry as it stands in memory. */
-  readonly entry: bigint;
-  /** All levels allow writing; all levels allow user access; some level forbids fetching. */
-  readonly isWritable: boolean;
-  readonly isUser: boolean;
-  readonly isNoExecute: boolean;
-}
-
-export interface MachineView {
-  /** Instructions retired since power-on. */
-  readonly icount: bigint;
-  /** Virtual ticks (nanoseconds) since power-on. */
-  readonly ticks: bigint;
+export class Machine implements MachineView, MachineControl {
+  private readonly plan: BootPlan;
+  private readonly state: CpuState;
+  private readonly memory: GuestMemory;
+  private readonly clock: VirtualClock;
+  private readonly devices: DeviceList;
+  private readonly cpu: Cpu;
+  private readonly engine: Engine;
+  private readonly hooks: ExecutionHooks;
+  private readonly loop: RunLoop;
+  private readonly serial = new SerialHistory(MIB);
 
   /**
-   * Registers by name: rax…r15 rip rflags es cs ss ds fs gs (selectors) fs_base gs_base k_gs_base
-   * cr0 cr2 cr3 cr4 cr8 efer, gdtr_base, gdtr_limit, idtr_base, idtr_limit, ldtr, tr, dr0–dr7,
-   * mxcsr, cpl, and the bases, limits and attributes of segments as `cs_base`, `cs_limit`,
-   * `cs_attributes`. `undefined` for an unknown name.
+   * Builds the machine and loads the image into it.
+   * @throws ImageError if the image cannot be booted.
    */
-  readRegister(name: DebugRegisterName): bigint | undefined;
-  /** 16 bytes of xmm0–xmm15, a copy. */
-  readVector(register: number): Uint8Array;
-  /** The 512 bytes that FXSAVE would store, with x87 state as it stands. */
-  readFxsave(): Uint8Array;
+  constructor(options: MachineOptions) {
+    const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
+    const note = options.onNote ?? ((): void => undefined);
+    this.plan = planOf(options, memoryBytes);
+    const pages = (RAM_BASE + memoryBytes) / WASM_PAGE;
+    const linear = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.state = cpuStateOver(linear);
+    this.memory = new GuestMemory({
+      memory: linear,
+      state: this.state,
+      ramBytes: memoryBytes,
+      note,
+    });
+    this.clock = new VirtualClock(
+      () => this.engine.exactIcount(),
+      () => (this.state.exitRequest = 1),
+    );
+    this.devices = createDevices({
+      clock: this.clock,
+      memoryBytes,
+      onSerialOutput: (byte) => this.sendSerial(byte, options),
+      onDebugExit: (value) => this.loop.request({ kind: 'debug-exit', value }),
+      onResetRequest: () => this.loop.request({ kind: 'reset-request' }),
+      onNote: note,
+    });
+    for (const device of this.devices.pages.values()) this.memory.physical.attach(device);
+    this.cpu = new Cpu({
+      state: this.state,
+      memory: this.memory,
+      ports: this.portsThatRaiseInterrupts(),
+      interrupts: this.devices.interruptController,
+      clock: this.clock,
+      note,
+    });
+    this.engine = new StepEngine(this.cpu, linear);
+    this.hooks = new ExecutionHooks(this.engine);
+    this.loop = new RunLoop({
+      cpu: this.cpu,
+      engine: this.engine,
+      clock: this.clock,
+      interrupts: this.devices.interruptController,
+      hooks: this.hooks,
+      view: this,
+    });
+    this.load();
+  }
 
-  /** Translates with the present CR3 or the given one; no permission is checked, no bit is set. */
-  translate(linear: bigint, cr3?: bigint): bigint | undefined;
-  /**
-   * Reads linear memory without faulting: as many bytes from `linear` on as are mapped to RAM,
-   * up to `lengthBytes`; none gives an empty array. A copy.
-   */
-  readLinear(linear: bigint, lengthBytes: number, cr3?: bigint): Uint8Array;
-  /** RAM at a physical address; shorter than asked at the end of RAM. A copy. */
-  readPhysical(physical: bigint, lengthBytes: number): Uint8Array;
-  /** All mappings below `cr3` in ascending order, one per leaf entry. */
-  mappings(cr3?: bigint): Iterable<PageMapping>;
+  get icount(): bigint {
+    return this.engine.exactIcount();
+  }
+
+  get ticks(): bigint {
+    return this.clock.now();
+  }
+
+  run(options: RunOptions): StopReason {
+    return this.loop.run(options);
+  }
+
+  skipIdle(ticks: bigint): void {
+    const next = this.clock.nextEventAt();
+    const most = next === undefined ? ticks : next - this.clock.now();
+    const step = ticks < most ? ticks : most;
+    if (step > 0n) this.clock.skip(step);
+  }
+
+  readRegister(name: string): bigint | undefined {
+    return readRegister(this.state, name);
+  }
+
+  writeRegister(name: string, value: bigint): boolean {
+    return writeRegister(this.state, this.memory, name, value);
+  }
+
+  readVector(register: number): Uint8Array {
+    return this.state.xmm(register).slice();
+  }
+
+  writeVector(register: number, bytes: Uint8Array): void {
+    this.state.xmm(register).set(bytes.subarray(0, 16));
+  }
+
+  readFxsave(): Uint8Array {
+    const area = new Uint8Array(512);
+    const view = new DataView(area.buffer);
+    area.set(this.state.x87Area, 0);
+    view.setUint32(24, this.state.mxcsr, true);
+    view.setUint32(28, 0xffff, true);
+    for (let register = 0; register < 16; register++) {
+      area.set(this.state.xmm(register), 160 + 16 * register);
+    }
+    return area;
+  }
+
+  translate(linear: bigint, cr3?: bigint): bigint | undefined {
+    return this.memory.debug.translate(linear, cr3);
+  }
+
+  readLinear(linear: bigint, lengthBytes: number, cr3?: bigint): Uint8Array {
+    return this.memory.debug.readLinear(linear, lengthBytes, cr3);
+  }
+
+  writeLinear(linear: bigint, bytes: Uint8Array, cr3?: bigint): number {
+    return this.memory.debug.writeLinear(linear, bytes, cr3);
+  }
+
+  readPhysical(physical: bigint, lengthBytes: number): Uint8Array {
+    return this.memory.debug.readPhysical(physical, lengthBytes);
+  }
+
+  writePhysical(physical: bigint, bytes: Uint8Array): number {
+    return this.memory.debug.writePhysical(physical, bytes);
+  }
+
+  mappings(cr3?: bigint): Iterable<PageMapping> {
+    return this.memory.debug.mappings(cr3);
+  }
+
+  addBreakpoint(linear: bigint): void {
+    this.hooks.addBreakpoint(linear);
+  }
+
+  removeBreakpoint(linear: bigint): void {
+    this.hooks.removeBreakpoint(linear);
+  }
+
+  addExecutionHook(linear: bigint, hook: ExecutionHook): () => void {
+    return this.hooks.addHook(linear, hook);
+  }
+
+  addWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void {
+    this.memory.addWatchpoint({ linear, lengthBytes, kind: watch, owner: 'debugger' });
+  }
+
+  removeWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void {
+    this.memory.removeWatchpoint({ linear, lengthBytes, kind: watch, owner: 'debugger' });
+  }
+
+  enterSerialInput(bytes: Uint8Array): void {
+    this.devices.uart.receive(bytes);
+  }
+
+  reset(): void {
+    this.memory.reset();
+    this.engine.forgetCode();
+    this.cpu.halted = false;
+    this.clock.load({ skippedTicks: 0n, nextOrder: 0, events: [] });
+    this.serial.clear();
+    this.load();
+  }
+
+  describeDevices(): readonly { readonly name: string; readonly text: string }[] {
+    return this.devices.devices.map((device) => ({ name: device.name, text: device.describe() }));
+  }
+
+  serialHistory(): Uint8Array {
+    return this.serial.bytes();
+  }
+
+  private load(): void {
+    powerOn(this.state, this.plan);
+    for (const device of this.devices.devices) device.reset();
+    for (const { address, bytes } of this.plan.writes) {
+      this.memory.debug.writePhysical(BigInt(address), bytes);
+    }
+    this.memory.updateTlbContext();
+    this.loop.reset();
+  }
+
+  private sendSerial(byte: number, options: MachineOptions): void {
+    this.serial.append(byte);
+    options.onSerialOutput?.(Uint8Array.of(byte));
+  }
+
+  /** A write to a port may raise an interrupt: the machine then looks before the next instruction. */
+  private portsThatRaiseInterrupts(): ConstructorParameters<typeof Cpu>[0]['ports'] {
+    const { portBus, interruptController } = this.devices;
+    const lookForInterrupts = (): void => {
+      if (interruptController.hasInterrupt() || interruptController.hasNmi()) {
+        this.state.exitRequest = 1;
+      }
+    };
+    return {
+      read: (port, width) => {
+        const value = portBus.read(port, width);
+        lookForInterrupts();
+        return value;
+      },
+      write: (port, value, width) => {
+        portBus.write(port, value, width);
+        lookForInterrupts();
+      },
+    };
+  }
 }
 
-export interface MachineControl {
-  /** Runs one slice. Breakpoints, watchpoints and hooks are in force. */
-  run(options: RunOptions): StopReason;
-  /** Lets a halted guest's time pass without waiting: at most `ticks`, at most to the next event. */
-  skipIdle(ticks: bigint): void;
-  /** False when the register cannot be written or the value is refused. */
-  writeRegister(name: DebugRegisterName, value: bigint): boolean;
-  writeVector(register: number, bytes: Uint8Array): void;
-  /** Writes through page tables ignoring permissions: how many bytes were written. */
-  writeLinear(linear: bigint, bytes: Uint8Array, cr3?: bigint): number;
-  writePhysical(physical: bigint, bytes: Uint8Array): number;
-  /** Breakpoints by linear address in every address space; adding twice is once. */
-  addBreakpoint(linear: bigint): void;
-  removeBreakpoint(linear: bigint): void;
-  addWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void;
-  removeWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void;
-  /** Calls `hook` whenever control reaches `linear`, before the instruction; returns its remover. */
-  addExecutionHook(linear: bigint, hook: ExecutionHook): () => void;
-  /** Bytes for COM1's receiver, as if typed. */
-  enterSerialInput(bytes: Uint8Array): void;
-  /** Power cycle: the image is booted again; breakpoints, watchpoints and hooks stay. */
-  reset(): void;
-  /** Device descriptions for `monitor devices`. */
-  describeDevices(): readonly { readonly name: string; readonly text: string }[];
-  /** All that COM1 has sent since power-on, at most the last MiB. */
-  serialHistory(): Uint8Array;
+function planOf(options: MachineOptions, memoryBytes: number): BootPlan {
+  if (memoryBytes % MIB !== 0 || memoryBytes < 2 * MIB || memoryBytes > 2048 * MIB) {
+    throw new RangeError('guest memory is 2 MiB to 2 GiB, in steps of 1 MiB');
+  }
+  return planBoot({
+    image: options.image,
+    imageName: options.imageName,
+    commandLine: options.commandLine ?? '',
+    modules: options.modules ?? [],
+    memoryBytes,
+  });
 }

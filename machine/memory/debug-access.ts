@@ -3,7 +3,7 @@
  * permission checks, faults, accessed bits or device side effects. Only RAM can be read or written.
  */
 import { PAGE_SHIFT, PAGE_SIZE } from '../addresses.ts';
-import type { PageMapping } from '../machine.ts';
+import type { PageMapping } from '../machine-interface.ts';
 import type { CodePages } from './code-pages.ts';
 import { pageMappings } from './page-mappings.ts';
 import { PageWalk } from './page-walk.ts';

@@ -20,12 +20,14 @@ interface Piece {
 export class LinearAccess {
   private readonly parts: SlowPathParts;
   private readonly view: DataView;
+  private readonly bytes: Uint8Array;
   private readonly buffer = new Uint8Array(8);
   private readonly bufferView = new DataView(this.buffer.buffer);
 
   constructor(memory: WebAssembly.Memory, parts: SlowPathParts) {
     this.parts = parts;
     this.view = new DataView(memory.buffer);
+    this.bytes = new Uint8Array(memory.buffer);
   }
 
   /** Reads 1, 2, 4 or 8 bytes, zero-extended. */
@@ -37,6 +39,7 @@ export class LinearAccess {
   ): bigint | GuestFault {
     const host = this.directHost(linear, lengthBytes, context, false);
     if (host >= 0) return getValue(this.view, host, lengthBytes);
+    // readBytes looks again, which costs little beside what brings us here: devices, faults, splits.
     const failed = this.readBytes(linear, this.buffer.subarray(0, lengthBytes), context, segment);
     return failed ?? getValue(this.bufferView, 0, lengthBytes);
   }
@@ -65,6 +68,11 @@ export class LinearAccess {
     context: TlbContext,
     segment: AccessSegment = 'data',
   ): GuestFault | undefined {
+    const host = this.directHost(linear, target.length, context, false);
+    if (host >= 0) {
+      target.set(this.bytes.subarray(host, host + target.length));
+      return undefined;
+    }
     const pieces = this.translate(linear, target.length, context, segment, false);
     if ('kind' in pieces) return pieces;
     this.noteWatched(linear, target.length, false);
@@ -83,6 +91,11 @@ export class LinearAccess {
     context: TlbContext,
     segment: AccessSegment = 'data',
   ): GuestFault | undefined {
+    const host = this.directHost(linear, source.length, context, true);
+    if (host >= 0) {
+      this.bytes.set(source, host);
+      return undefined;
+    }
     const pieces = this.translate(linear, source.length, context, segment, true);
     if ('kind' in pieces) return pieces;
     this.noteWatched(linear, source.length, true);

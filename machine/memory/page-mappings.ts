@@ -3,7 +3,7 @@
  * themselves (recursive mappings) are no loop: the depth is fixed. Reserved bits are ignored, since
  * the tables of a half-booted kernel are worth seeing as they are.
  */
-import type { PageMapping } from '../machine.ts';
+import type { PageMapping } from '../machine-interface.ts';
 import {
   ENTRY_HIGH_NO_EXECUTE,
   ENTRY_LARGE,

@@ -1,0 +1,75 @@
+/**
+ * What happens when control reaches an address: a debugger's breakpoint stops, a hook only looks.
+ * Both use the engine's breakpoints, which cost nothing elsewhere.
+ */
+import type { Engine } from './engine.ts';
+import type { ExecutionHook, MachineView } from './machine-interface.ts';
+
+export class ExecutionHooks {
+  private readonly engine: Engine;
+  private readonly breakpoints = new Set<bigint>();
+  private readonly hooks = new Map<bigint, Set<ExecutionHook>>();
+  /** Where the guest's own DR0–DR3 want #DB before the instruction. */
+  private guestBreakpoints = new Set<bigint>();
+  /** icount at which the hooks of the present instruction have run. */
+  private ranAt = -1n;
+
+  constructor(engine: Engine) {
+    this.engine = engine;
+  }
+
+  addBreakpoint(linear: bigint): void {
+    this.breakpoints.add(linear);
+    this.engine.addBreakpoint(linear);
+  }
+
+  removeBreakpoint(linear: bigint): void {
+    this.breakpoints.delete(linear);
+    this.releaseUnused(linear);
+  }
+
+  /** Result: takes the hook away again. */
+  addHook(linear: bigint, hook: ExecutionHook): () => void {
+    const hooks = this.hooks.get(linear) ?? new Set();
+    this.hooks.set(linear, hooks.add(hook));
+    this.engine.addBreakpoint(linear);
+    return () => {
+      hooks.delete(hook);
+      if (hooks.size === 0) this.hooks.delete(linear);
+      this.releaseUnused(linear);
+    };
+  }
+
+  setGuestBreakpoints(addresses: readonly bigint[]): void {
+    const old = this.guestBreakpoints;
+    this.guestBreakpoints = new Set(addresses);
+    for (const linear of addresses) this.engine.addBreakpoint(linear);
+    for (const linear of old) this.releaseUnused(linear);
+  }
+
+  isBreakpoint(linear: bigint): boolean {
+    return this.breakpoints.has(linear);
+  }
+
+  isGuestBreakpoint(linear: bigint): boolean {
+    return this.guestBreakpoints.has(linear);
+  }
+
+  /** Runs the hooks at an address, once for each time that control reaches it. */
+  runHooks(linear: bigint, view: MachineView): void {
+    const hooks = this.hooks.get(linear);
+    if (hooks === undefined || this.ranAt === view.icount) return;
+    this.ranAt = view.icount;
+    for (const hook of [...hooks]) hook(view);
+  }
+
+  reset(): void {
+    this.ranAt = -1n;
+  }
+
+  private releaseUnused(linear: bigint): void {
+    const isUsed =
+      this.breakpoints.has(linear) || this.hooks.has(linear) || this.guestBreakpoints.has(linear);
+    if (!isUsed) this.engine.removeBreakpoint(linear);
+  }
+}

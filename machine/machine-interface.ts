@@ -1,0 +1,113 @@
+/**
+ * The emulated PC, whole: CPU, memory, devices, clock and boot, behind the interface that the debug
+ * server and the tests use. Synchronous and deterministic: same image and inputs, same run.
+ */
+import type { BootModule } from './boot/boot-protocol.ts';
+import type { StopReason, WatchKind } from './stop-reason.ts';
+
+export interface MachineOptions {
+  readonly image: Uint8Array;
+  readonly imageName: string;
+  readonly commandLine?: string;
+  readonly modules?: readonly BootModule[];
+  /** Guest RAM; a multiple of 1 MiB, at least 2 MiB, at most 2 GiB. */
+  readonly memoryBytes?: number;
+  /** Receives the bytes that the guest writes to COM1, at the instruction that writes them. */
+  readonly onSerialOutput?: (bytes: Uint8Array) => void;
+  /** Lines worth a log: unknown ports, MSRs, unimplemented instructions; each once. */
+  readonly onNote?: (note: string) => void;
+}
+
+export interface RunOptions {
+  /** Instructions to retire at most. */
+  readonly budget: number;
+  /** HLT with an armed timer skips virtual time at once instead of stopping with `idle`. */
+  readonly skipIdle?: boolean;
+  /**
+   * Execute the first instruction even if a breakpoint stands on it (resuming from the stop that it
+   * caused). False when rip was moved there by the debugger.
+   */
+  readonly passBreakpoint?: boolean;
+  /** Stop after one instruction, or when an exception or interrupt has been delivered. */
+  readonly step?: boolean;
+  /** Deliver no external interrupts while running (a debugger's step). */
+  readonly maskInterrupts?: boolean;
+}
+
+/** Where a snapshot of registers names what the debugger reads and writes. */
+export type DebugRegisterName = string;
+
+/** What happens when control reaches an address, without stopping: kernel awareness uses it. */
+export type ExecutionHook = (machine: MachineView) => void;
+
+/** One mapping of the present page tables, for `info mem` and `info tlb`. */
+export interface PageMapping {
+  readonly linear: bigint;
+  readonly physical: bigint;
+  readonly lengthBytes: number;
+  /** The leaf entry as it stands in memory. */
+  readonly entry: bigint;
+  /** All levels allow writing; all levels allow user access; some level forbids fetching. */
+  readonly isWritable: boolean;
+  readonly isUser: boolean;
+  readonly isNoExecute: boolean;
+}
+
+export interface MachineView {
+  /** Instructions retired since power-on. */
+  readonly icount: bigint;
+  /** Virtual ticks (nanoseconds) since power-on. */
+  readonly ticks: bigint;
+
+  /**
+   * Registers by name: rax…r15 rip rflags es cs ss ds fs gs (selectors) fs_base gs_base k_gs_base
+   * cr0 cr2 cr3 cr4 cr8 efer, gdtr_base, gdtr_limit, idtr_base, idtr_limit, ldtr, tr, dr0–dr7,
+   * mxcsr, cpl, and the bases, limits and attributes of segments as `cs_base`, `cs_limit`,
+   * `cs_attributes`. `undefined` for an unknown name.
+   */
+  readRegister(name: DebugRegisterName): bigint | undefined;
+  /** 16 bytes of xmm0–xmm15, a copy. */
+  readVector(register: number): Uint8Array;
+  /** The 512 bytes that FXSAVE would store, with x87 state as it stands. */
+  readFxsave(): Uint8Array;
+
+  /** Translates with the present CR3 or the given one; no permission is checked, no bit is set. */
+  translate(linear: bigint, cr3?: bigint): bigint | undefined;
+  /**
+   * Reads linear memory without faulting: as many bytes from `linear` on as are mapped to RAM,
+   * up to `lengthBytes`; none gives an empty array. A copy.
+   */
+  readLinear(linear: bigint, lengthBytes: number, cr3?: bigint): Uint8Array;
+  /** RAM at a physical address; shorter than asked at the end of RAM. A copy. */
+  readPhysical(physical: bigint, lengthBytes: number): Uint8Array;
+  /** All mappings below `cr3` in ascending order, one per leaf entry. */
+  mappings(cr3?: bigint): Iterable<PageMapping>;
+}
+
+export interface MachineControl {
+  /** Runs one slice. Breakpoints, watchpoints and hooks are in force. */
+  run(options: RunOptions): StopReason;
+  /** Lets a halted guest's time pass without waiting: at most `ticks`, at most to the next event. */
+  skipIdle(ticks: bigint): void;
+  /** False when the register cannot be written or the value is refused. */
+  writeRegister(name: DebugRegisterName, value: bigint): boolean;
+  writeVector(register: number, bytes: Uint8Array): void;
+  /** Writes through page tables ignoring permissions: how many bytes were written. */
+  writeLinear(linear: bigint, bytes: Uint8Array, cr3?: bigint): number;
+  writePhysical(physical: bigint, bytes: Uint8Array): number;
+  /** Breakpoints by linear address in every address space; adding twice is once. */
+  addBreakpoint(linear: bigint): void;
+  removeBreakpoint(linear: bigint): void;
+  addWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void;
+  removeWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void;
+  /** Calls `hook` whenever control reaches `linear`, before the instruction; returns its remover. */
+  addExecutionHook(linear: bigint, hook: ExecutionHook): () => void;
+  /** Bytes for COM1's receiver, as if typed. */
+  enterSerialInput(bytes: Uint8Array): void;
+  /** Power cycle: the image is booted again; breakpoints, watchpoints and hooks stay. */
+  reset(): void;
+  /** Device descriptions for `monitor devices`. */
+  describeDevices(): readonly { readonly name: string; readonly text: string }[];
+  /** All that COM1 has sent since power-on, at most the last MiB. */
+  serialHistory(): Uint8Array;
+}
