@@ -1,7 +1,8 @@
 /*
  * A guest for measuring: no kernel, no interrupts. The command line chooses one workload:
  *
- *   lcg=COUNT    COUNT rounds of a 64-bit linear congruential generator and a branch that depends on
+ *   lcg=COUNT    COUNT rounds of a 64-bit linear congruential generator and a branch that depends
+ *   on
  *                it; prints the result, then ends by the debug-exit port with 0
  *   store=COUNT  COUNT stores that walk over 64 KiB; the same end
  *   spin         calls bench_hot for ever: for break-in, stepi and breakpoint benchmarks

@@ -9,10 +9,12 @@
  *
  * Rules for the reader
  *   - Everything is little endian. Every *_address is a linear address in the kernel half, mapped
- *     alike in every task's page tables. Every *_offset is in bytes from the start of its structure.
+ *     alike in every task's page tables. Every *_offset is in bytes from the start of its
+ *     structure.
  *   - The descriptor only grows at its end; `size` says how much of it this kernel has.
  *   - A list is: head_address holds a u64 pointer to the first element, 0 if there is none; the
- *     pointer to the next element is at next_offset, 0 at the end. Never circular in a sound kernel.
+ *     pointer to the next element is at next_offset, 0 at the end. Never circular in a sound
+ *     kernel.
  *   - Kernel stacks are the exception to "mapped alike": each task has its own at the same linear
  *     address, so read the stack of a thread through that thread's cr3.
  *   - A thread that is on the CPU has its registers in the CPU; its saved context is old ("stale").
@@ -38,12 +40,16 @@
 #define EXO_CAPTURED_REGISTERS "rbx rbp r12 r13 r14 r15 rsp"
 #define EXO_CAPTURED_REGISTER_COUNT 7
 
-/* Order of the u64 fields of a trap frame (what an interrupt or syscall left on the kernel stack). */
+/*
+ * Order of the u64 fields of a trap frame (what an interrupt or syscall left on the kernel stack).
+ */
 #define EXO_TRAP_FRAME_FIELDS                                                                      \
     "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi vector error rip cs rflags rsp ss"
 #define EXO_TRAP_FRAME_FIELD_COUNT 22
 
-/* A table of names: `count` u64 pointers to NUL-terminated strings; index = the enumeration value. */
+/*
+ * A table of names: `count` u64 pointers to NUL-terminated strings; index = the enumeration value.
+ */
 struct ExoNameTable {
     uint64_t address; /* of the first pointer */
     uint32_t count;
@@ -62,15 +68,16 @@ struct ExoThreadLayout {
     uint32_t name_length;               /* 16 */
     uint32_t state_offset;              /* u32, index into thread_states */
     uint32_t wait_reason_offset;        /* u32, index into wait_reasons; 0 = does not wait */
-    uint32_t wait_channel_offset;       /* u64: what it waits for (an address, or a pid for wait4) */
+    uint32_t wait_channel_offset;       /* u64: sleep: the tick; child: the pid, all ones = any;
+                                           vfork: the child's pid; console: 0 */
     uint32_t wake_tick_offset;          /* u64: timer tick that ends a sleep; 0 = none */
     uint32_t context_offset;            /* ThreadContext: 19 u64 in EXO_CONTEXT_REGISTERS order */
     uint32_t kernel_stack_base_offset;  /* u64 linear address, same in every task */
     uint32_t kernel_stack_size_offset;  /* u64 bytes; top = base + size */
     uint32_t cr3_offset;                /* u64 physical address of the task's own PML4 */
     uint32_t mode_offset;               /* u32: 0 kernel-mode task, 1 ring-3 task */
-    uint32_t trap_frame_offset;         /* u64 linear address of the newest syscall's trap frame on its
-                                           kernel stack, 0 if none */
+    uint32_t trap_frame_offset;         /* u64 linear address of the trap frame of the system call
+                                           in progress, on its kernel stack; 0 if none */
     uint32_t switch_count_offset;       /* u64: how often it was put on the CPU */
     uint32_t run_ticks_offset;          /* u64: timer ticks that found it running */
     uint32_t reserved;
@@ -85,8 +92,8 @@ struct ExoProcessLayout {
     uint32_t name_offset;               /* char[name_length], NUL-terminated inside */
     uint32_t name_length;               /* 16 */
     uint32_t state_offset;              /* u32, index into process_states */
-    uint32_t exit_status_offset;        /* i32 in wait4's encoding: code << 8, or the signal number */
-    uint32_t threads_offset;            /* u64 pointer to the first thread (next_in_process_offset) */
+    uint32_t exit_status_offset;        /* i32 as wait4 has it: code << 8, or the signal */
+    uint32_t threads_offset;            /* u64 pointer to the first thread */
     uint32_t mode_offset;               /* u32: 0 kernel-mode process, 1 ring-3 process */
     uint32_t fork_count_offset;         /* u32: how many children it forked */
     uint32_t start_tick_offset;         /* u64: timer tick at which it was made */
@@ -138,7 +145,7 @@ struct ExoDebug {
     uint64_t kernel_name_address;       /* NUL-terminated name and version of the kernel */
     uint64_t direct_map_base;           /* linear address at which physical 0 is mapped */
     uint64_t text_start, text_end;      /* kernel code, linear, end exclusive */
-    uint64_t fork_entry_addresses[2];   /* first instruction of sys_fork, of sys_vfork (ring `kind`) */
+    uint64_t fork_entry_addresses[2];   /* first instruction of sys_fork, sys_vfork */
     uint64_t switch_window_start, switch_window_end;
     struct ExoNameTable thread_states;  /* unused, ready, running, waiting, zombie */
     struct ExoNameTable process_states; /* unused, alive, zombie */

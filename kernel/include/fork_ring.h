@@ -1,4 +1,6 @@
-/* The last 64 forks, for the debugger: what was captured, what the child got, what would be stale. */
+/*
+ * The last 64 forks, for the debugger: what was captured, what the child got, what would be stale.
+ */
 #ifndef FORK_RING_H
 #define FORK_RING_H
 

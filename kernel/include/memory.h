@@ -53,7 +53,8 @@ void paging_initialise(void);
 volatile void *paging_map_device(uint64_t physical); /* one page of registers, at a fixed address */
 uint64_t task_tables_create(void);   /* a PML4 with its own kernel stack; 0 if no memory */
 void task_tables_destroy(uint64_t pml4);
-void *task_stack_page(uint64_t pml4, uint64_t address); /* direct-mapped; address in the stack slot */
+/* The direct-mapped byte at an address in the task's stack slot. */
+void *task_stack_page(uint64_t pml4, uint64_t address);
 void task_set_user_half(uint64_t pml4, uint64_t pdpt);  /* 0 = none */
 bool kernel_range_is_mapped(uint64_t address, size_t size, bool write);
 
@@ -83,7 +84,9 @@ int64_t address_space_map(struct AddressSpace *space, uint64_t start, uint64_t s
 int64_t address_space_unmap(struct AddressSpace *space, uint64_t start, uint64_t size);
 uint64_t address_space_find_gap(struct AddressSpace *space, uint64_t size);
 bool address_space_is_free(struct AddressSpace *space, uint64_t start, uint64_t end);
-/* Makes the page usable for the access if a region allows it: fills it in, or copies a shared one. */
+/*
+ * Makes the page usable for the access if a region allows it: fills it in, or copies a shared one.
+ */
 bool address_space_fault(struct AddressSpace *space, uint64_t address, uint32_t access);
 /* The page's bytes through the direct map, or null if the access is not allowed. */
 uint8_t *address_space_page(struct AddressSpace *space, uint64_t address, uint32_t access);

@@ -103,6 +103,7 @@ void scheduler_tick(struct TrapFrame *frame);
 void scheduler_preempt_if_due(void);
 void preempt_disable(void);
 void preempt_enable(void);
+#define WAIT_ANY_CHILD (~0ull)
 /* Waits until woken for the same reason and channel, or until wake_tick (0 = no end). */
 void thread_wait(enum WaitReason reason, uint64_t channel, uint64_t wake_tick);
 void thread_wake(enum WaitReason reason, uint64_t channel);

@@ -7,8 +7,9 @@
 #include "system_call_numbers.h"
 
 /*
- * A handler takes the arguments it has, from none to six. The dispatcher passes all six registers, and
- * the ABI lets a function ignore what it was not declared with; hence no prototype here.
+ * A handler takes the arguments it has, from none to six. The dispatcher passes all six
+ * registers, and the ABI lets a function ignore what it was not declared with; hence no prototype
+ * here.
  */
 typedef int64_t (*SystemCall)();
 

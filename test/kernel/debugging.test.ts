@@ -81,6 +81,32 @@ describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('gdb on the kernel', { tim
     expect(output).toMatch(/ in main \(.*\) at kernel\/user\/tests\.c:\d+/);
   });
 
+  it('finds in the fork ring what the CPU held at sys_fork, and a child made of it', async () => {
+    const names = ['rbx', 'rbp', 'r12', 'r13', 'r14', 'r15'];
+    const equal = (expected: string, actual: string): string => `output (long)${expected} == (long)${actual}`;
+    const output = await gdbOnQemu([
+      'tbreak sys_fork',
+      'continue',
+      ...[...names, 'rsp'].map((name) => `set $true_${name} = $${name}`),
+      'set $true_rip = *(long *)$rsp',
+      'set $true_flags = $eflags + 0',
+      'finish',
+      'set $record = &fork_ring[0]',
+      ...[...names, 'rsp'].map((name) => equal(`$true_${name}`, `$record->captured.${name}`)),
+      ...names.map((name) => equal(`$true_${name}`, `$record->child.${name}`)),
+      equal('$true_rsp + 8', '$record->child.rsp'),
+      equal('$true_rip', '$record->derived_rip'),
+      equal('$true_rip', '$record->child.rip'),
+      equal('$true_flags', '$record->child.rflags'),
+      equal('0', '$record->child.rax'),
+      equal('8', '$record->child.cs'),
+      equal('fork_ring_total', '1'),
+      'echo \\n',
+    ]);
+    const comparisons = names.length * 2 + 8;
+    expect(output).toMatch(new RegExp(`^1{${comparisons}}$`, 'm'));
+  });
+
   it('unwinds a thread that is not on the CPU from its saved context', async () => {
     const output = await gdbOnQemu(['tbreak sys_fork', 'continue', ...lookAtInit, 'bt']);
     expect(output).toMatch(/#0 +context_switch \(\)/);

@@ -5,8 +5,8 @@
  *   Multiboot 1 (specification 0.6.96, §3.2)  eax = 0x2badb002, ebx = information
  *   Multiboot 2 (specification 2.0, §3.2)     eax = 0x36d76289, ebx = information
  *   PVH (Xen, "x86/HVM direct boot ABI")      ebx = start_info, which has its own magic
- * The first 4 GiB are mapped with 2 MiB pages at 0, at the direct map and (1 GiB) at -2 GiB; paging.c
- * replaces these tables.
+ * The first 4 GiB are mapped with 2 MiB pages at 0, at the direct map and (1 GiB) at -2 GiB;
+ * paging.c replaces these tables.
  */
 #include "memory_layout.h"
 

@@ -1,4 +1,7 @@
-/* Segments, task state, control registers and system-call MSRs (Intel SDM 3A §2.5, §3.4, §5.8.8, §7.7). */
+/*
+ * Segments, task state, control registers and system-call MSRs (Intel SDM 3A §2.5, §3.4, §5.8.8,
+ * §7.7).
+ */
 #include "cpu.h"
 
 #include "kernel.h"

@@ -1,6 +1,7 @@
 /*
  * The IDT and what the kernel does about each vector (Intel SDM 3A §6). An exception that a process
- * causes ends that process, in ring 3 and in kernel mode alike; only the kernel's own threads panic.
+ * causes ends that process, in ring 3 and in kernel mode alike; only the kernel's own threads
+ * panic.
  */
 #include "cpu.h"
 #include "drivers.h"

@@ -1,6 +1,6 @@
 /*
- * The scheduler's clock, 100 Hz: the 8254's counter 0 (mode 2, 1193182 Hz / 11932), or with the boot
- * argument timer=apic the local APIC's timer.
+ * The scheduler's clock, 100 Hz: the 8254's counter 0 (mode 2, 1193182 Hz / 11932), or with the
+ * boot argument timer=apic the local APIC's timer.
  */
 #include "boot.h"
 #include "cpu.h"

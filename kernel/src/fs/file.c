@@ -1,4 +1,6 @@
-/* Open files: the console and files of the tmpfs. Data goes through a small buffer in the kernel. */
+/*
+ * Open files: the console and files of the tmpfs. Data goes through a small buffer in the kernel.
+ */
 #include "drivers.h"
 #include "fs.h"
 #include "kernel.h"

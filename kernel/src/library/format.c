@@ -1,4 +1,6 @@
-/* printf's formats as far as the kernel needs them: %s %c %d %u %x %p, l, zero padding and width. */
+/*
+ * printf's formats as far as the kernel needs them: %s %c %d %u %x %p, l, zero padding and width.
+ */
 #include "kernel.h"
 
 struct Output {

@@ -241,7 +241,10 @@ static bool share_pages(struct AddressSpace *copy, struct AddressSpace *source,
     return true;
 }
 
-/* For fork. The source must be the current address space, since its entries lose their writability. */
+/*
+ * For fork. The source must be the current address space, since its entries lose their
+ * writability.
+ */
 struct AddressSpace *address_space_copy(struct AddressSpace *source) {
     struct AddressSpace *copy = address_space_create();
     if (copy == NULL) {

@@ -36,7 +36,9 @@ static uint64_t *entry_at(uint64_t table, uint64_t address, int level) {
     return &entries[address >> (12 + 9 * (level - 1)) & (ENTRIES - 1)];
 }
 
-/* The entry for `address` at `level`; makes the tables above it. Only for the kernel's own tables. */
+/*
+ * The entry for `address` at `level`; makes the tables above it. Only for the kernel's own tables.
+ */
 static uint64_t *kernel_entry(uint64_t address, int level) {
     uint64_t table = kernel_pml4;
     for (int at = LEVEL_TOP; at > level; at--) {

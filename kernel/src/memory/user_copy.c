@@ -1,7 +1,7 @@
 /*
- * Between a system call and its caller's memory. User pages are reached through the direct map after
- * the regions have been asked, so a bad pointer is -EFAULT, never a fault, and SMAP needs no gap.
- * A kernel-mode process passes kernel pointers; those only have to be mapped.
+ * Between a system call and its caller's memory. User pages are reached through the direct map
+ * after the regions have been asked, so a bad pointer is -EFAULT, never a fault, and SMAP needs
+ * no gap. A kernel-mode process passes kernel pointers; those only have to be mapped.
  */
 #include "kernel.h"
 #include "memory.h"

@@ -20,8 +20,9 @@
 .endm
 
 /*
- * The syscall instruction from ring 3: rcx = rip, r11 = rflags, interrupts off (SFMASK), still on the
- * user's stack. Every task's kernel stack has the same top, so no task data is needed to find it.
+ * The syscall instruction from ring 3: rcx = rip, r11 = rflags, interrupts off (SFMASK), still on
+ * the user's stack. Every task's kernel stack has the same top, so no task data is needed to find
+ * it.
  */
     .globl syscall_entry
     .type syscall_entry, @function

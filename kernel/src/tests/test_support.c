@@ -1,4 +1,6 @@
-/* What tests are written with. Every wait has an end: a broken fork makes tests fail, never hang. */
+/*
+ * What tests are written with. Every wait has an end: a broken fork makes tests fail, never hang.
+ */
 #include "kernel.h"
 #include "process_tests.h"
 #include "system_call_numbers.h"

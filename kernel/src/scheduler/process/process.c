@@ -105,7 +105,7 @@ static void give_children_to_init(struct Process *process) {
             child->ppid = INIT_PID;
         }
     }
-    thread_wake(WAIT_CHILD, INIT_PID);
+    thread_wake(WAIT_CHILD, WAIT_ANY_CHILD);
 }
 
 /*
@@ -129,7 +129,8 @@ void process_terminate(struct Process *process, int32_t status) {
     release_space(process);
     give_children_to_init(process);
     thread_wake(WAIT_VFORK, process->pid);
-    thread_wake(WAIT_CHILD, process->ppid);
+    thread_wake(WAIT_CHILD, process->pid);
+    thread_wake(WAIT_CHILD, WAIT_ANY_CHILD);
     interrupts_restore(flags);
 }
 

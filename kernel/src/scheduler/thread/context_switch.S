@@ -85,7 +85,7 @@ switch_window_end:
     movq R14(%rsi), %r14
     movq R15(%rsi), %r15
     movq RSI(%rsi), %rsi
-    popfq                           /* may let an interrupt in: all registers are the next thread's */
+    popfq                           /* from here an interrupt finds the next thread */
     .cfi_adjust_cfa_offset -8
     ret
     .cfi_adjust_cfa_offset -8

@@ -30,13 +30,13 @@ int64_t sys_gettid(void) {
 }
 
 /*
- * fork and vfork are naked: at their first instruction nothing has moved rsp, so the quadword at rsp
- * is the return address into syscall_dispatch. The seven registers go on the stack as a struct
- * CapturedRegisters and on to fork_captured(kind, captured, rflags), whose result is the parent's. The
- * child never comes here: it starts at that return address with rax = 0.
+ * fork and vfork are naked: at their first instruction nothing has moved rsp, so the quadword at
+ * rsp is the return address into syscall_dispatch. The seven registers go on the stack as a
+ * struct CapturedRegisters and on to fork_captured(kind, captured, rflags), whose result is the
+ * parent's. The child never comes here: it starts at that return address with rax = 0.
  *
- * In an ordinary C function a breakpoint lands behind the prologue, where that quadword is something
- * else. The CFI keeps backtraces right at every instruction.
+ * In an ordinary C function a breakpoint lands behind the prologue, where that quadword is
+ * something else. The CFI keeps backtraces right at every instruction.
  */
 __attribute__((naked)) int64_t sys_fork(void) {
     __asm__("movq %rsp, %rax"); /* before anything moves rsp */
@@ -357,11 +357,13 @@ int64_t sys_wait4(uint64_t pid, uint64_t status, uint64_t options) {
         if (options & WNOHANG) {
             return 0;
         }
-        thread_wait(WAIT_CHILD, process->pid, 0);
+        thread_wait(WAIT_CHILD, (int32_t)pid > 0 ? (uint32_t)pid : WAIT_ANY_CHILD, 0);
     }
 }
 
-/* Every signal ends its process, since there are no handlers; signal 0 only asks whether it lives. */
+/*
+ * Every signal ends its process, since there are no handlers; signal 0 only asks whether it lives.
+ */
 int64_t sys_kill(uint64_t pid, uint64_t signal) {
     if (signal > SIGNALS) {
         return -EINVAL;
