@@ -6,6 +6,7 @@ import type { Clock } from '../clock/virtual-clock.ts';
 import type { PortWidth } from '../devices/device.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import type { CpuState } from '../state/fields.ts';
+import { RFLAGS_AC, RFLAGS_IF, RFLAGS_RF, RFLAGS_TF, readRflags, writeRflags } from './rflags.ts';
 
 /** The I/O address space, as devices/port-bus.ts implements it. */
 export interface PortAccess {
@@ -18,6 +19,9 @@ export interface InterruptController {
   hasInterrupt(): boolean;
   /** The INTA cycle: the vector to deliver. */
   acknowledge(): number;
+  /** CR8: bits 7–4 of the local APIC's task priority register; absent without an APIC. */
+  taskPriority?(): number;
+  setTaskPriority?(priority: number): void;
 }
 
 export interface CpuParts {
@@ -55,6 +59,37 @@ export class Cpu {
     if (this.noted.has(text)) return;
     this.noted.add(text);
     this.note(text);
+  }
+
+  /** Not halted, nothing noted, no translation from before; power-on.ts sets the registers. */
+  powerOn(): void {
+    this.halted = false;
+    this.noted.clear();
+    this.mappingChanged();
+  }
+
+  /** Changes CPL, on which translation and the execution mode depend. */
+  setPrivilegeLevel(cpl: number): void {
+    this.state.cpl = cpl;
+    this.memory.updateTlbContext();
+    this.requestExit();
+  }
+
+  /** Replaces RFLAGS; looks at interrupts if one may have become deliverable. */
+  setRflags(value: number): void {
+    const isAccessChange = ((readRflags(this.state) ^ value) & RFLAGS_AC) !== 0;
+    writeRflags(this.state, value);
+    if (isAccessChange) this.memory.updateTlbContext();
+    const isDeliverable = (value & RFLAGS_IF) !== 0 && this.interrupts.hasInterrupt();
+    if (isDeliverable || (value & (RFLAGS_TF | RFLAGS_RF)) !== 0) this.requestExit();
+  }
+
+  /** Linear addresses may have come to mean other code or data: CR3, INVLPG and the paging bits. */
+  mappingChanged(): void {
+    this.memory.flushTlb();
+    this.memory.updateTlbContext();
+    this.state.mapGeneration = (this.state.mapGeneration + 1) >>> 0;
+    this.requestExit();
   }
 
   /** Makes the machine look at interrupts, mode and breakpoints after the present instruction. */
