@@ -4,6 +4,7 @@
  * keep-alive without native code: they stay at the system's values. Keep-alive itself is switched on
  * by node-net-reconnect, with socket.setKeepAlive.
  */
+/* global module */
 'use strict';
 
 /** False, as net-keepalive answers where the system refuses the option. */
@@ -11,5 +12,4 @@ function unchanged() {
   return false;
 }
 
-exports.setKeepAliveInterval = unchanged;
-exports.setKeepAliveProbes = unchanged;
+module.exports = { setKeepAliveInterval: unchanged, setKeepAliveProbes: unchanged };

@@ -171,7 +171,7 @@ export interface MonitorRequest {
   /** The thread that the debugger has selected. */
   readonly thread: ThreadNumber;
   /** Streams text to the user. Lines end with a line feed. */
-  output(text: string): void;
+  readonly output: (text: string) => void;
 }
 
 export interface MonitorResult {
