@@ -60,8 +60,10 @@ export class Machine implements MachineView, MachineControl {
       ramBytes: memoryBytes,
       note,
     });
+    // Devices ask for the time when they are built, before there is an engine that counts.
+    let engine: Engine | undefined;
     this.clock = new VirtualClock(
-      () => this.engine.exactIcount(),
+      () => engine?.exactIcount() ?? 0n,
       () => (this.state.exitRequest = 1),
     );
     this.devices = createDevices({
@@ -81,7 +83,8 @@ export class Machine implements MachineView, MachineControl {
       clock: this.clock,
       note,
     });
-    this.engine = new StepEngine(this.cpu, linear);
+    engine = new StepEngine(this.cpu, linear);
+    this.engine = engine;
     this.hooks = new ExecutionHooks(this.engine);
     this.loop = new RunLoop({
       cpu: this.cpu,

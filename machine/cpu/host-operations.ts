@@ -121,6 +121,7 @@ const INTEGER_OPERATIONS: Record<Exclude<HostOperation, FloatOperation>, HostFun
 
   popf: (cpu) => {
     popFlags(cpu, low32(cpu.state.host0), Number(cpu.state.host1));
+    releaseStack(cpu, Number(cpu.state.host2));
     return undefined;
   },
   cli: clearInterruptFlag,

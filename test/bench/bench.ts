@@ -1,0 +1,89 @@
+/**
+ * `npm run bench`: this server beside QEMU on the same guests in the same run. Ratios above 1 mean
+ * that we are ahead. These machines are noisy: quote ratios, not figures.
+ */
+import { spawnSync } from 'node:child_process';
+import { attachWithGdb, MEASURES } from './measures.ts';
+import { RspClient } from './rsp-client.ts';
+import { BENCH_IMAGE, KERNEL_IMAGE, runToEnd, startExoscope, startQemu, type RunningServer } from './servers.ts'; // prettier-ignore
+
+interface Row {
+  readonly name: string;
+  readonly unit: string;
+  readonly ours: number;
+  readonly theirs: number;
+  readonly isRate: boolean;
+}
+
+const LCG_ROUNDS = 60_000_000;
+const rows: Row[] = [];
+
+function add(row: Row): void {
+  rows.push(row);
+  const ratio = row.isRate ? row.ours / row.theirs : row.theirs / row.ours;
+  console.log(
+    `${row.name.padEnd(30)} ${figure(row.ours, row.unit)} ${figure(row.theirs, row.unit)} ${ratio.toFixed(2).padStart(8)}`,
+  );
+}
+
+function figure(value: number, unit: string): string {
+  const digits = value >= 100 ? 0 : 2;
+  return `${value.toFixed(digits)} ${unit}`.padStart(18);
+}
+
+function addressOf(symbol: string): string {
+  const table = spawnSync('nm', [BENCH_IMAGE]).stdout.toString();
+  const found = new RegExp(`^([0-9a-f]+) . ${symbol}$`, 'm').exec(table);
+  if (found?.[1] === undefined) throw new Error(`no ${symbol} in the bench guest`);
+  return BigInt(`0x${found[1]}`).toString(16);
+}
+
+async function pair(
+  image: string,
+  commandLine: string,
+  use: (servers: readonly RunningServer[]) => Promise<void>,
+): Promise<void> {
+  const servers = [await startExoscope(image, commandLine), await startQemu(image, commandLine)];
+  try {
+    await use(servers);
+  } finally {
+    for (const server of servers) await server.stop();
+  }
+}
+
+async function measureRsp(): Promise<void> {
+  const hot = addressOf('bench_hot');
+  for (const { name, unit, isRate, measure } of MEASURES) {
+    const figures: number[] = [];
+    for (const start of [startExoscope, startQemu]) {
+      const server = await start(BENCH_IMAGE, 'spin');
+      const client = await RspClient.attach(server.port);
+      await client.request('?');
+      figures.push(await measure(client, hot));
+      client.close();
+      await server.stop();
+    }
+    add({ name, unit, isRate, ours: figures[0] ?? NaN, theirs: figures[1] ?? NaN });
+  }
+}
+
+function measureSpeed(name: string, work: string, count: number, perRound: number): void {
+  const seconds = (['exoscope', 'QEMU'] as const).map((server) => {
+    const base = runToEnd(server, BENCH_IMAGE, `${work}=1`);
+    return runToEnd(server, BENCH_IMAGE, `${work}=${count}`) - base;
+  });
+  const [ours = NaN, theirs = NaN] = seconds.map((time) => (count * perRound) / time / 1e6);
+  add({ name, unit: 'MIPS', isRate: true, ours, theirs });
+}
+
+console.log(`${''.padEnd(30)} ${'exoscope'.padStart(18)} ${'QEMU'.padStart(18)}    ratio`);
+await pair(KERNEL_IMAGE, '', (servers) => {
+  const [ours, theirs] = servers.map((server) => server.listeningAfterMs);
+  add({ name: 'listening after', unit: 'ms', isRate: false, ours: ours!, theirs: theirs! });
+  const [fast, slow] = servers.map(attachWithGdb);
+  add({ name: 'gdb attach, local ELF', unit: 's', isRate: false, ours: fast!, theirs: slow! });
+  return Promise.resolve();
+});
+await measureRsp();
+measureSpeed('integer loop (LCG)', 'lcg', LCG_ROUNDS, 5.5);
+measureSpeed('stores', 'store', LCG_ROUNDS / 3, 6);

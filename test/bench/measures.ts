@@ -1,0 +1,103 @@
+/** What is measured over RSP: each measure takes an attached client of either server. */
+import { spawnSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KERNEL_IMAGE, type RunningServer } from './servers.ts';
+import { RspClient } from './rsp-client.ts';
+
+export interface Measure {
+  readonly name: string;
+  readonly unit: string;
+  /** Whether larger figures are better; the ratio is turned so that above 1 is better for us. */
+  readonly isRate: boolean;
+  measure(client: RspClient, hot: string): Promise<number>;
+}
+
+async function repeatFor(milliseconds: number, action: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  let count = 0;
+  while (performance.now() - started < milliseconds) {
+    await action();
+    count += 1;
+  }
+  return count / ((performance.now() - started) / 1000);
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((left, right) => left - right);
+  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
+}
+
+/** Both servers offer `m`; the largest read that a reply of QEMU's can hold is 2 KiB. */
+async function bulkRead(client: RspClient): Promise<number> {
+  const features = (await client.request('qSupported:xmlRegisters=i386')).toString();
+  const packetSize = parseInt(/PacketSize=([0-9a-f]+)/.exec(features)?.[1] ?? '400', 16);
+  const length = Math.min(Math.floor((packetSize - 8) / 2), 65536);
+  const chunk = length > 4096 ? 65536 / 2 : 2000;
+  const rate = await repeatFor(1500, () => client.request(`m100000,${chunk.toString(16)}`));
+  return (rate * chunk) / 1e6;
+}
+
+async function breakIn(client: RspClient): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round < 25; round++) {
+    client.send('vCont;c');
+    await sleep(15);
+    const started = performance.now();
+    client.interrupt();
+    await client.receive();
+    times.push(performance.now() - started);
+  }
+  return median(times);
+}
+
+/** One stop as gdb makes it: over the breakpoint with it taken out, put it back, on to the next. */
+async function breakpointStops(client: RspClient, hot: string): Promise<number> {
+  await client.request(`Z0,${hot},1`);
+  await client.request('vCont;c');
+  const rate = await repeatFor(1500, async () => {
+    await client.request(`z0,${hot},1`);
+    await client.request('vCont;s');
+    await client.request(`Z0,${hot},1`);
+    await client.request('vCont;c');
+  });
+  await client.request(`z0,${hot},1`);
+  return rate;
+}
+
+export const MEASURES: readonly Measure[] = [
+  {
+    name: 'g round trip',
+    unit: '/s',
+    isRate: true,
+    measure: (client) => repeatFor(1500, () => client.request('g')),
+  },
+  {
+    name: 'm round trip, 64 bytes',
+    unit: '/s',
+    isRate: true,
+    measure: (client) => repeatFor(1500, () => client.request('m100000,40')),
+  },
+  { name: 'bulk read by m', unit: 'MB/s', isRate: true, measure: bulkRead },
+  {
+    name: 'stepi, raw',
+    unit: '/s',
+    isRate: true,
+    measure: (client) => repeatFor(1500, () => client.request('vCont;s')),
+  },
+  { name: 'breakpoint stops, raw', unit: '/s', isRate: true, measure: breakpointStops },
+  { name: 'break-in latency, median', unit: 'ms', isRate: false, measure: breakIn },
+];
+
+/** A whole gdb that attaches with a local ELF, looks and detaches: seconds. */
+export function attachWithGdb(server: RunningServer): number {
+  const commands = [`target remote 127.0.0.1:${server.port}`, 'info registers rip', 'detach'];
+  const times = [1, 2, 3].map(() => {
+    const started = performance.now();
+    const result = spawnSync('gdb', ['-nx', '-q', '-batch', ...commands.flatMap((text) => ['-ex', text]), KERNEL_IMAGE]); // prettier-ignore
+    if (!/rip /.test(result.stdout.toString())) {
+      throw new Error(`gdb did not attach to ${server.name}: ${result.stderr.toString()}`);
+    }
+    return (performance.now() - started) / 1000;
+  });
+  return median(times);
+}
