@@ -37,6 +37,8 @@ type LoggedMachine = MachineView & Pick<MachineControl, 'addExecutionHook'>;
 
 /** About 3 KiB an entry: the oldest are dropped beyond this. */
 const MAXIMUM_ENTRIES = 16384;
+/** A guest can give reasons for complaint without end. */
+const MAXIMUM_COMPLAINTS = 20;
 
 const SIGHTED_REGISTERS =
   'rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip rflags cs'.split(' ');
@@ -129,6 +131,11 @@ export class ForkLog {
     this.#open.push(entry);
   }
 
+  #complain(complaint: string): void {
+    if (this.#complaints.size < MAXIMUM_COMPLAINTS) this.#complaints.add(complaint);
+    else this.#complaints.add('and more of the like');
+  }
+
   #append(content: Omit<OpenEntry, 'number'>): OpenEntry {
     const entry = { number: ++this.#lastNumber, ...content };
     this.#entries.push(entry);
@@ -144,14 +151,14 @@ export class ForkLog {
     const total = this.#walk(this.#kernel.forkTotal());
     if (total === undefined || total === this.#nextRecord) return;
     if (total < this.#nextRecord) {
-      this.#complaints.add(`the kernel's count of forks went back to ${total}`);
+      this.#complain(`the kernel's count of forks went back to ${total}`);
       this.#nextRecord = total;
       return;
     }
     const kept = BigInt(this.#kernel.forkRecordsKept);
     const lost = total - this.#nextRecord - kept;
     if (lost > 0n) {
-      this.#complaints.add(
+      this.#complain(
         `${lost} records from number ${this.#nextRecord} on are not in the kernel's ring`,
       );
       this.#nextRecord = total - kept;
@@ -162,7 +169,7 @@ export class ForkLog {
   #readRecord(sequence: bigint): void {
     const record = this.#walk(this.#kernel.forkRecord(sequence));
     if (record === undefined) {
-      this.#complaints.add(`the kernel counted fork ${sequence} but its ring has no such record`);
+      this.#complain(`the kernel counted fork ${sequence} but its ring has no such record`);
       return;
     }
     const open =

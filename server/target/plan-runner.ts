@@ -137,7 +137,7 @@ export class PlanRunner {
   #stepOnce(maskInterrupts: boolean): SliceResult | 'done' {
     const { machine } = this.#parts;
     const before = machine.icount;
-    const reason = this.#run({ budget: 1, maskInterrupts, passBreakpoint: true });
+    const reason = this.#run({ budget: 1, step: true, maskInterrupts, passBreakpoint: true });
     if (reason.kind === 'idle') {
       if (machine.icount !== before) return 'done';
       this.#isHalted = true;
@@ -150,6 +150,7 @@ export class PlanRunner {
 
   #run(options: {
     budget: number;
+    step?: boolean;
     maskInterrupts?: boolean;
     passBreakpoint?: boolean;
   }): StopReason {
