@@ -72,10 +72,9 @@ export function writeControlRegister(
   }
 }
 
-/** CR8 as the local APIC has it, or as it was last written. */
+/** CR8: bits 7–4 of the local APIC's task priority (Intel SDM 3A §11.8.6). */
 export function readCr8(cpu: Cpu): bigint {
-  const priority = cpu.interrupts.taskPriority?.();
-  return priority === undefined ? cpu.state.cr8 : BigInt(priority);
+  return cpu.apic === undefined ? cpu.state.cr8 : BigInt(cpu.apic.taskPriority >> 4);
 }
 
 /** CLTS: SSE instructions work again. */
@@ -143,7 +142,7 @@ function writeCr4(cpu: Cpu, value: bigint): GuestFault | undefined {
 function writeCr8(cpu: Cpu, value: bigint): GuestFault | undefined {
   if (value > 15n) return fault(VECTOR.GP, 0);
   cpu.state.cr8 = value;
-  cpu.interrupts.setTaskPriority?.(Number(value));
+  if (cpu.apic !== undefined) cpu.apic.taskPriority = Number(value) << 4;
   cpu.requestExit();
   return undefined;
 }

@@ -19,9 +19,19 @@ export interface InterruptController {
   hasInterrupt(): boolean;
   /** The INTA cycle: the vector to deliver. */
   acknowledge(): number;
-  /** CR8: bits 7–4 of the local APIC's task priority register; absent without an APIC. */
-  taskPriority?(): number;
-  setTaskPriority?(priority: number): void;
+}
+
+/** What CR8 and MSRs reach of the local APIC (devices/local-apic.ts). */
+export interface ApicAccess {
+  /** TPR, 8 bits. */
+  taskPriority: number;
+  /** IA32_APIC_BASE bit 11. */
+  setGloballyEnabled(isEnabled: boolean): void;
+  readonly tscDeadlineTimer: {
+    readonly tscDeadline: bigint;
+    /** `dueAt`: the virtual tick at which the TSC reaches `value`. */
+    setTscDeadline(value: bigint, dueAt: bigint): void;
+  };
 }
 
 export interface CpuParts {
@@ -30,6 +40,8 @@ export interface CpuParts {
   readonly ports: PortAccess;
   readonly interrupts: InterruptController;
   readonly clock: Clock;
+  /** Without it CR8 is a mere register and the APIC's MSRs have no effect. */
+  readonly apic?: ApicAccess;
   /** Lines worth a log; the CPU gives each once. */
   readonly note: (text: string) => void;
 }
@@ -40,6 +52,7 @@ export class Cpu {
   readonly ports: PortAccess;
   readonly interrupts: InterruptController;
   readonly clock: Clock;
+  readonly apic: ApicAccess | undefined;
   /** HLT has retired and no interrupt has come since. Interrupt delivery clears it. */
   halted = false;
   private readonly noted = new Set<string>();
@@ -51,6 +64,7 @@ export class Cpu {
     this.ports = parts.ports;
     this.interrupts = parts.interrupts;
     this.clock = parts.clock;
+    this.apic = parts.apic;
     this.note = parts.note;
   }
 
@@ -59,13 +73,6 @@ export class Cpu {
     if (this.noted.has(text)) return;
     this.noted.add(text);
     this.note(text);
-  }
-
-  /** Not halted, nothing noted, no translation from before; power-on.ts sets the registers. */
-  powerOn(): void {
-    this.halted = false;
-    this.noted.clear();
-    this.mappingChanged();
   }
 
   /** Changes CPL, on which translation and the execution mode depend. */

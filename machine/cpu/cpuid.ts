@@ -48,6 +48,7 @@ const FEATURES_EDX = bits(
 const FEATURES_ECX = bits(
   13, // CMPXCHG16B
   23, // POPCNT
+  24, // TSC deadline
   31, // hypervisor
 );
 

@@ -56,8 +56,12 @@ function isWord(value: bigint): boolean {
 
 export const MODEL_SPECIFIC_REGISTERS: readonly ModelSpecificRegister[] = [
   { number: 0x10, name: 'IA32_TIME_STAMP_COUNTER', read: readTsc, write: writeTsc },
-  // The APIC cannot be moved or turned off; kernels write back what they read.
-  field(0x1b, 'IA32_APIC_BASE', 'apicBase', (value) => (value & ~0xff_ffff_f900n) === 0n),
+  {
+    number: 0x1b,
+    name: 'IA32_APIC_BASE',
+    read: ({ state }) => state.apicBase,
+    write: writeApicBase,
+  },
   { ...constant(0x8b, 'IA32_BIOS_SIGN_ID', 0n), write: () => undefined },
   // No variable-range and no fixed-range MTRRs.
   constant(0xfe, 'IA32_MTRRCAP', 0n),
@@ -66,6 +70,12 @@ export const MODEL_SPECIFIC_REGISTERS: readonly ModelSpecificRegister[] = [
   field(0x176, 'IA32_SYSENTER_EIP', 'sysenterEip', isCanonical),
   field(0x1a0, 'IA32_MISC_ENABLE', 'miscEnable'),
   field(0x277, 'IA32_PAT', 'pat', isPat),
+  {
+    number: 0x6e0,
+    name: 'IA32_TSC_DEADLINE',
+    read: ({ apic }) => apic?.tscDeadlineTimer.tscDeadline ?? 0n,
+    write: writeTscDeadline,
+  },
   field(0x2ff, 'IA32_MTRR_DEF_TYPE', 'mtrrDefType'),
   { number: 0xc000_0080, name: 'IA32_EFER', read: ({ state }) => state.efer, write: writeEfer },
   field(0xc000_0081, 'IA32_STAR', 'star'),
@@ -79,6 +89,30 @@ export const MODEL_SPECIFIC_REGISTERS: readonly ModelSpecificRegister[] = [
 ];
 
 const BY_NUMBER = new Map(MODEL_SPECIFIC_REGISTERS.map((register) => [register.number, register]));
+
+const APIC_GLOBAL_ENABLE = 1n << 11n;
+/** Base, global enable, bootstrap processor; bit 10, x2APIC, is reserved here. */
+const APIC_BASE_DEFINED = 0xff_ffff_f900n;
+const APIC_BASE_ADDRESS = 0xff_ffff_f000n;
+
+/** The APIC can be turned off; moving it is left out, noted, and has no effect. */
+function writeApicBase(cpu: Cpu, value: bigint): GuestFault | undefined {
+  const { state } = cpu;
+  if ((value & ~APIC_BASE_DEFINED) !== 0n) return fault(VECTOR.GP, 0);
+  if (((value ^ state.apicBase) & APIC_BASE_ADDRESS) !== 0n) {
+    cpu.noteOnce('moving the local APIC is not implemented: it stays at its address');
+  }
+  const kept = state.apicBase & (APIC_BASE_ADDRESS | 0x100n);
+  state.apicBase = kept | (value & APIC_GLOBAL_ENABLE);
+  cpu.apic?.setGloballyEnabled((value & APIC_GLOBAL_ENABLE) !== 0n);
+  return undefined;
+}
+
+function writeTscDeadline({ apic, state }: Cpu, value: bigint): GuestFault | undefined {
+  const dueAt = BigInt.asIntN(64, value - state.tscOffset);
+  apic?.tscDeadlineTimer.setTscDeadline(value, dueAt);
+  return undefined;
+}
 
 /** RDMSR; CPL has been checked. */
 export function readMsr(cpu: Cpu, number: number): bigint | GuestFault {
