@@ -69,7 +69,7 @@ struct Cpu {
 };
 
 struct CpuFeatures {
-    bool nx, gigabyte_pages, global_pages, smep, smap, syscall;
+    bool nx, gigabyte_pages, global_pages, smep, smap;
 };
 
 extern struct Cpu cpus[1];

@@ -7,6 +7,7 @@
 #include "user.h"
 
 #define KERNEL_ADDRESS 0xffffffff80200000ull
+#define RANDOM_SEEDS 8
 #define NON_CANONICAL 0x8000000000000000ull
 
 static void read_null(void) {
@@ -92,6 +93,41 @@ static bool test_bad_calls(void) {
            test_call(SYS_KILL, 30000, SIGKILL, 0) == -ESRCH &&
            test_call(SYS_KILL, 1, SIGKILL, 0) == -EPERM &&
            test_call(SYS_OPEN, (uint64_t) "/tmp/missing", 0, 0) == -ENOENT;
+}
+
+static uint64_t random_seed;
+
+/* Calls that neither end the caller nor wait nor write to the console. */
+static void call_at_random(void) {
+    static const uint64_t calls[] = {SYS_READ,   SYS_WRITE,   SYS_OPEN,  SYS_CLOSE,      SYS_MMAP,
+                                     SYS_MUNMAP, SYS_BRK,     SYS_UNAME, SYS_ARCH_PRCTL, SYS_EXECVE,
+                                     SYS_GETPID, SYS_GETPPID, 600,       ~0ull};
+    static const uint64_t values[] = {0, 1, 3, 7, 0x22, 0x32, 4096, 0x1002, 0x400000, 0x401000,
+                                      0x7fffffe000, USER_END, USER_END - 1, DIRECT_MAP_BASE,
+                                      KERNEL_STACK_TOP, KERNEL_ADDRESS, NON_CANONICAL, ~0ull};
+    uint64_t random = random_seed;
+    uint64_t arguments[6];
+    for (int round = 0; round < 500; round++) {
+        for (size_t i = 0; i < COUNT_OF(arguments); i++) {
+            random = random * 6364136223846793005ull + 1442695040888963407ull;
+            arguments[i] = values[(random >> 33) % COUNT_OF(values)];
+        }
+        uint64_t number = calls[(random >> 13) % COUNT_OF(calls)];
+        bool on_console = (number == SYS_READ || number == SYS_WRITE) && arguments[0] < 3;
+        system_call(number, on_console ? 9 : arguments[0], arguments[1], arguments[2],
+                    arguments[3], arguments[4], arguments[5]);
+    }
+}
+
+/* Nonsense may end its caller, which may unmap itself; the kernel and all others go on. */
+static bool test_random_calls(void) {
+    for (random_seed = 1; random_seed <= RANDOM_SEEDS; random_seed++) {
+        int32_t status = test_run_child(call_at_random);
+        if (status != 0 && status != SIGSEGV) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool test_files(void) {
@@ -222,6 +258,7 @@ static const struct Test tests[] = {
     {"test_stack_overflow", test_stack_overflow},
     {"test_wild_pointers", test_wild_pointers},
     {"test_bad_calls", test_bad_calls},
+    {"test_random_calls", test_random_calls},
     {"test_files", test_files},
     {"test_copy_on_write", test_copy_on_write},
     {"test_memory_calls", test_memory_calls},

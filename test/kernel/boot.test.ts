@@ -29,7 +29,8 @@ function expectAllPassed(run: QemuRun): void {
   }
   expect(lines).toContain('[TEST] summary: kernel-mode 6 passed, 0 failed');
   expect(lines).toContain('[TEST] summary: ring-3 6 passed, 0 failed');
-  expect(lines).toContain('[TEST] summary: protection 12 passed, 0 failed');
+  expect(lines).toContain('[TEST] summary: protection 13 passed, 0 failed');
+  expect(lines).toContain('[TEST] summary: crashes 2 passed, 0 failed');
   expect(lines.filter((line) => line === 'Hello from execve!')).toHaveLength(4);
   expect(lines.at(-1)).toBe('[TEST] all runs: PASSED');
   expect(run.exitValue).toBe(0);

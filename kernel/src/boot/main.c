@@ -52,7 +52,8 @@ static bool run_all_tests(void) {
         run_to_end("tests.elf", start_user_program, (uint64_t) "/bin/tests.elf");
     int32_t protection =
         run_to_end("protection.elf", start_user_program, (uint64_t) "/bin/protection.elf");
-    bool passed = kernel_mode == 0 && ring3 == 0 && protection == 0;
+    int32_t crashes = run_to_end("crash-runner", crash_runner_main, 0);
+    bool passed = kernel_mode == 0 && ring3 == 0 && protection == 0 && crashes == 0;
     print("[TEST] all runs: %s\n", passed ? "PASSED" : "FAILED");
     return passed;
 }

@@ -74,8 +74,8 @@ static void detect_features(void) {
     uint32_t highest = registers[0];
     cpuid(1, 0, registers);
     cpu_features.global_pages = registers[3] >> 13 & 1;
-    if (!(registers[3] >> 24 & 1)) {
-        panic("the processor must have FXSAVE");
+    if (!(registers[3] >> 24 & 1) || !(registers[3] >> 26 & 1)) {
+        panic("the processor must have FXSAVE and SSE2; CPUID.1:EDX is %x", registers[3]);
     }
     if (highest >= 7) {
         cpuid(7, 0, registers);
@@ -83,7 +83,6 @@ static void detect_features(void) {
         cpu_features.smap = registers[1] >> 20 & 1;
     }
     cpuid(0x80000001, 0, registers);
-    cpu_features.syscall = registers[3] >> 11 & 1;
     cpu_features.nx = registers[3] >> 20 & 1;
     cpu_features.gigabyte_pages = registers[3] >> 26 & 1;
 }

@@ -26,17 +26,18 @@ struct AddressSpace *address_space_create(void) {
     return space;
 }
 
-/* The page-table entry of `address`; without `make` null where a table is missing. */
-static uint64_t *find_entry(struct AddressSpace *space, uint64_t address, bool make) {
+static uint64_t *entry_at(uint64_t table, uint64_t address, int level) {
+    uint64_t *entries = direct_map(table);
+    return &entries[address >> (12 + 9 * (level - 1)) & (ENTRIES - 1)];
+}
+
+/* The page-table entry of `address`, with tables made as needed; null if there is no memory. */
+static uint64_t *make_entry(struct AddressSpace *space, uint64_t address) {
     uint64_t table = space->pdpt;
-    for (int level = LEVEL_PDPT;; level--) {
-        uint64_t *entries = direct_map(table);
-        uint64_t *entry = &entries[address >> (12 + 9 * (level - 1)) & (ENTRIES - 1)];
-        if (level == 1) {
-            return entry;
-        }
+    for (int level = LEVEL_PDPT; level > 1; level--) {
+        uint64_t *entry = entry_at(table, address, level);
         if (!(*entry & PTE_PRESENT)) {
-            uint64_t page = make ? page_allocate_zeroed() : 0;
+            uint64_t page = page_allocate_zeroed();
             if (page == 0) {
                 return NULL;
             }
@@ -44,6 +45,28 @@ static uint64_t *find_entry(struct AddressSpace *space, uint64_t address, bool m
         }
         table = *entry & PTE_ADDRESS;
     }
+    return entry_at(table, address, 1);
+}
+
+/*
+ * The first page that is there from *address on, before `end`: its entry, with *address set to it;
+ * null if there is none. Missing tables are skipped whole: a region may be 512 GiB of nothing.
+ */
+static uint64_t *next_present(struct AddressSpace *space, uint64_t *address, uint64_t end) {
+    while (*address < end) {
+        int level = LEVEL_PDPT;
+        uint64_t *entry = entry_at(space->pdpt, *address, level);
+        while (level > 1 && *entry & PTE_PRESENT) {
+            level--;
+            entry = entry_at(*entry & PTE_ADDRESS, *address, level);
+        }
+        if (*entry & PTE_PRESENT) {
+            return entry;
+        }
+        uint64_t covered = 1ull << (12 + 9 * (level - 1));
+        *address = round_down(*address, covered) + covered;
+    }
+    return NULL;
 }
 
 static struct Region *find_region(struct AddressSpace *space, uint64_t address) {
@@ -93,13 +116,11 @@ int64_t address_space_map(struct AddressSpace *space, uint64_t start, uint64_t s
 }
 
 static void release_pages(struct AddressSpace *space, uint64_t start, uint64_t end) {
-    for (uint64_t address = start; address < end; address += PAGE_SIZE) {
-        uint64_t *entry = find_entry(space, address, false);
-        if (entry != NULL && *entry & PTE_PRESENT) {
-            page_release(*entry & PTE_ADDRESS);
-            *entry = 0;
-            invalidate_page(address);
-        }
+    uint64_t address = start;
+    for (uint64_t *entry; (entry = next_present(space, &address, end)) != NULL;) {
+        page_release(*entry & PTE_ADDRESS);
+        *entry = 0;
+        invalidate_page(address);
     }
 }
 
@@ -198,7 +219,7 @@ bool address_space_fault(struct AddressSpace *space, uint64_t address, uint32_t 
     if (region == NULL || (region->protection & access) != access) {
         return false;
     }
-    uint64_t *entry = find_entry(space, address, true);
+    uint64_t *entry = make_entry(space, address);
     if (entry == NULL) {
         return false;
     }
@@ -218,18 +239,15 @@ uint8_t *address_space_page(struct AddressSpace *space, uint64_t address, uint32
     if (address >= USER_END || !address_space_fault(space, address, access)) {
         return NULL;
     }
-    uint64_t entry = *find_entry(space, address, true);
+    uint64_t entry = *make_entry(space, address);
     return (uint8_t *)direct_map(entry & PTE_ADDRESS) + address % PAGE_SIZE;
 }
 
 static bool share_pages(struct AddressSpace *copy, struct AddressSpace *source,
                         const struct Region *region) {
-    for (uint64_t address = region->start; address < region->end; address += PAGE_SIZE) {
-        uint64_t *entry = find_entry(source, address, false);
-        if (entry == NULL || !(*entry & PTE_PRESENT)) {
-            continue;
-        }
-        uint64_t *copied = find_entry(copy, address, true);
+    uint64_t address = region->start;
+    for (uint64_t *entry; (entry = next_present(source, &address, region->end)) != NULL;) {
+        uint64_t *copied = make_entry(copy, address);
         if (copied == NULL) {
             return false;
         }
@@ -237,6 +255,7 @@ static bool share_pages(struct AddressSpace *copy, struct AddressSpace *source,
         page_share(*entry & PTE_ADDRESS);
         *copied = *entry;
         invalidate_page(address);
+        address += PAGE_SIZE;
     }
     return true;
 }

@@ -5,7 +5,7 @@
 #include "process_tests.h"
 #include "system_call_numbers.h"
 
-#define WAIT_ATTEMPTS 25
+#define WAIT_ATTEMPTS 100
 #define WAIT_STEP_MILLISECONDS 10
 #define STATUS_STRAY 99
 
