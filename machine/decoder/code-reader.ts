@@ -19,8 +19,10 @@ export class CodeReader {
     return this.position > LONGEST_INSTRUCTION;
   }
 
+  /** A byte was missing, of those that an instruction may have. */
   get isTruncated(): boolean {
-    return this.position > this.bytes.length;
+    const given = this.bytes.length;
+    return this.position > given && given < LONGEST_INSTRUCTION;
   }
 
   byte(): number {

@@ -124,8 +124,8 @@ class Decoding {
   /** Also the answer when bytes are missing or too many: then nothing else is known. */
   private undefined(): Decoded {
     const lengthBytes = this.reader.position;
-    if (this.reader.isTooLong) return { kind: 'undefined', vector: VECTOR.GP, lengthBytes: 15 };
     if (this.reader.isTruncated) return { kind: 'truncated' };
+    if (this.reader.isTooLong) return { kind: 'undefined', vector: VECTOR.GP, lengthBytes: 15 };
     return { kind: 'undefined', vector: VECTOR.UD, lengthBytes };
   }
 

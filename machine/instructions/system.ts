@@ -171,7 +171,7 @@ const CONTROL: readonly InstructionDefinition[] = [
   privilegedTransfer('hlt', 'F4', 'hlt'),
   defineInstruction({
     mnemonic: 'invlpg',
-    encodings: ['0F 01 /7 M'],
+    encodings: ['0F 01 /7 Mb'],
     privileged: true,
     semantics: (o, place) => o.hostTransfer('invlpg', linearAddressOf(o, place)),
   }),
