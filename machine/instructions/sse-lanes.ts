@@ -162,11 +162,7 @@ export function inAllLanes(o: Operations, lanes: FloatLanes, truths: Vector): Co
 
 /** Lane by lane `then` where `truths` is all ones, else `otherwise`. */
 export function blend(o: Operations, truths: Vector, then: Vector, otherwise: Vector): Vector {
-  return o.vector(
-    'v128.or',
-    o.vector('v128.and', then, truths),
-    o.vector('v128.andnot', otherwise, truths),
-  );
+  return o.vector('v128.bitselect', then, otherwise, truths);
 }
 
 /** MXCSR bits: PE, PM and the rounding control. */

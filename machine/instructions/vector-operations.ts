@@ -3,7 +3,7 @@
  * instruction set and SSE2 are lane-wise, and the names say lane type and operation.
  */
 export const VECTOR_OPERATIONS = [
-  'v128.and', 'v128.andnot', 'v128.or', 'v128.xor', 'v128.not',
+  'v128.and', 'v128.andnot', 'v128.or', 'v128.xor', 'v128.not', 'v128.bitselect',
   'i8x16.add', 'i16x8.add', 'i32x4.add', 'i64x2.add',
   'i8x16.sub', 'i16x8.sub', 'i32x4.sub', 'i64x2.sub',
   'i8x16.add_sat_s', 'i8x16.add_sat_u', 'i16x8.add_sat_s', 'i16x8.add_sat_u',

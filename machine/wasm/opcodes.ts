@@ -137,6 +137,9 @@ simdRun({ 'v128.not': 77, 'f32x4.sqrt': 227, 'f64x2.sqrt': 239 }, ['v128']);
 simdRun({
   'f32x4.convert_i32x4_s': 250, 'f64x2.convert_low_i32x4_s': 254,
   'f32x4.demote_f64x2_zero': 94, 'f64x2.promote_low_f32x4': 95,
+  'f32x4.nearest': 106, 'f64x2.nearest': 148,
+  'i32x4.trunc_sat_f32x4_s': 248, 'i32x4.trunc_sat_f64x2_s_zero': 252,
+  'i16x8.extadd_pairwise_i8x16_u': 125, 'i32x4.extadd_pairwise_i16x8_u': 127,
 }, ['v128']); // prettier-ignore
 simdRun({ 'v128.bitselect': 82 }, ['v128', 'v128', 'v128']);
 simdRun({
@@ -152,6 +155,7 @@ simdRun({
   'v128.and': 78, 'v128.andnot': 79, 'v128.or': 80, 'v128.xor': 81,
   'i8x16.swizzle': 14,
   'i8x16.eq': 35, 'i8x16.gt_s': 39, 'i16x8.eq': 45, 'i16x8.gt_s': 49, 'i32x4.eq': 55, 'i32x4.gt_s': 59,
+  'i64x2.eq': 214, 'i64x2.gt_s': 217,
   'f32x4.eq': 65, 'f32x4.ne': 66, 'f32x4.lt': 67, 'f32x4.le': 69,
   'f64x2.eq': 71, 'f64x2.ne': 72, 'f64x2.lt': 73, 'f64x2.le': 75,
   'i8x16.narrow_i16x8_s': 101, 'i8x16.narrow_i16x8_u': 102, 'i16x8.narrow_i32x4_s': 133,
