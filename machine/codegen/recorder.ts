@@ -12,6 +12,16 @@ import { countUses } from './node-recorder.ts';
 import type { ResultNode, Statement } from './nodes.ts';
 import { VectorRecorder } from './vector-recorder.ts';
 
+/** The parts of the mode that code of one width rarely asks for. */
+const ASKED_FOR = ['cpl', 'longMode', 'sse', 'x87'] as const;
+export type ModePart = (typeof ASKED_FOR)[number];
+
+/** What was recorded, and which of those parts of the mode it depends on. */
+export interface RecordedSemantics {
+  readonly statements: readonly Statement[];
+  readonly dependsOn: readonly ModePart[];
+}
+
 class Recorder extends VectorRecorder implements Operations {
   readonly context: DecodedInstruction;
   readonly mode: ExecutionMode;
@@ -19,25 +29,40 @@ class Recorder extends VectorRecorder implements Operations {
   readonly addressWidth: 16 | 32 | 64;
   readonly repeat: 'none' | 'repe' | 'repne';
   readonly segment: SegmentRegister | undefined;
+  private readonly askedFor = new Set<ModePart>();
 
   constructor(instruction: DecodedInstruction) {
     super();
     this.context = instruction;
-    this.mode = instruction.mode;
+    this.mode = this.watchedMode(instruction.mode);
     this.operandWidth = instruction.operandWidth;
     this.addressWidth = instruction.addressWidth;
     this.repeat = instruction.repeat;
     this.segment = instruction.segment;
   }
 
-  record(): Statement[] {
-    const { definition, operands, mode } = this.context;
-    if (definition.privileged && mode.cpl !== 0) this.raise(VECTOR.GP, 0);
-    else if (definition.sse && mode.sse === 'undefined') this.raise(VECTOR.UD);
-    else if (definition.sse && mode.sse === 'not-available') this.raise(VECTOR.NM);
+  record(): RecordedSemantics {
+    const { definition, operands } = this.context;
+    const { mode } = this;
+    if (definition.privileged === true && mode.cpl !== 0) this.raise(VECTOR.GP, 0);
+    else if (definition.sse === true && mode.sse === 'undefined') this.raise(VECTOR.UD);
+    else if (definition.sse === true && mode.sse === 'not-available') this.raise(VECTOR.NM);
     else definition.semantics(this, ...operands);
     countUses(this.statements);
-    return this.statements;
+    return { statements: this.statements, dependsOn: [...this.askedFor].sort() };
+  }
+
+  /** Notes who asks, so that code which does not care serves all modes. */
+  private watchedMode(mode: ExecutionMode): ExecutionMode {
+    const watched = { ...mode };
+    for (const part of ASKED_FOR) {
+      const get = (): ExecutionMode[ModePart] => {
+        this.askedFor.add(part);
+        return mode[part];
+      };
+      Object.defineProperty(watched, part, { get });
+    }
+    return watched;
   }
 
   jump(target: Value): void {
@@ -133,7 +158,7 @@ class Recorder extends VectorRecorder implements Operations {
   }
 }
 
-/** The statements of an instruction, with uses counted. */
-export function recordSemantics(instruction: DecodedInstruction): Statement[] {
+/** The semantics of an instruction, with uses counted. */
+export function recordSemantics(instruction: DecodedInstruction): RecordedSemantics {
   return new Recorder(instruction).record();
 }

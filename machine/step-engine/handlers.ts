@@ -3,10 +3,11 @@
  * A shape is a definition, the kinds and widths of its operands, and what of the mode it looks at.
  */
 import { Emitter } from '../codegen/emitter.ts';
-import { recordSemantics } from '../codegen/recorder.ts';
+import { recordSemantics, type ModePart } from '../codegen/recorder.ts';
 import type { Statement } from '../codegen/nodes.ts';
 import type { DecodedInstruction } from '../decoder/decoded-instruction.ts';
 import type { InstructionDefinition } from '../instructions/definition.ts';
+import type { ExecutionMode } from '../instructions/execution-mode.ts';
 import type { MemoryOperand, Operand } from '../instructions/operand.ts';
 import { HANDLER_SIGNATURE, startHandlerModule } from './runtime.ts';
 import { StepBinding } from './step-binding.ts';
@@ -25,8 +26,14 @@ interface Pending {
   readonly statements: readonly Statement[];
 }
 
+/** Handlers of one shape differ by the parts of the mode that its semantics look at. */
+interface Shape {
+  readonly dependsOn: readonly ModePart[];
+  readonly variants: Map<string, Handler>;
+}
+
 export class Handlers {
-  private readonly known = new Map<string, Handler>();
+  private readonly shapes = new Map<string, Shape>();
   private readonly definitionNumbers = new Map<InstructionDefinition, number>();
   private readonly table: WebAssembly.Table;
   private readonly imports: Record<string, unknown>;
@@ -50,14 +57,18 @@ export class Handlers {
   /** The instruction's handler; it can be called after `compile`. */
   handlerFor(instruction: DecodedInstruction): Handler {
     const key = this.shapeKey(instruction);
-    let handler = this.known.get(key);
-    if (handler === undefined) {
-      const shape = withOwnOperands(instruction);
-      const statements = recordSemantics(shape);
-      handler = { index: this.next++, goesOn: goesOn(statements) };
-      this.known.set(key, handler);
-      this.pending.push({ index: handler.index, instruction: shape, statements });
-    }
+    const shape = this.shapes.get(key);
+    const known = shape?.variants.get(variantKey(instruction.mode, shape.dependsOn));
+    if (known !== undefined) return known;
+    const own = withOwnOperands(instruction);
+    const { statements, dependsOn } = recordSemantics(own);
+    const handler = { index: this.next++, goesOn: goesOn(statements) };
+    this.pending.push({ index: handler.index, instruction: own, statements });
+    // A part of the mode may be asked for in one mode only: the shape depends on all of them.
+    const parts = [...new Set([...(shape?.dependsOn ?? []), ...dependsOn])];
+    const variants = parts.length === shape?.dependsOn.length ? shape.variants : new Map();
+    variants.set(variantKey(instruction.mode, parts), handler);
+    this.shapes.set(key, { dependsOn: parts, variants });
     return handler;
   }
 
@@ -87,7 +98,7 @@ export class Handlers {
       this.definitionNumbers.set(definition, number);
     }
     const context = `${instruction.operandWidth} ${instruction.addressWidth} ${instruction.repeat}`;
-    const machine = `${mode.codeWidth} ${mode.stackWidth} ${mode.cpl} ${mode.longMode} ${mode.sse} ${mode.x87}`;
+    const machine = `${mode.codeWidth} ${mode.stackWidth}`;
     const operands = instruction.operands.map(operandKey).join();
     const constants = definition.constantImmediate
       ? instruction.operands.map(immediateKey).join('')
@@ -102,6 +113,10 @@ export class Handlers {
  */
 function withOwnOperands(instruction: DecodedInstruction): DecodedInstruction {
   return { ...instruction, operands: instruction.operands.map((operand) => ({ ...operand })) };
+}
+
+function variantKey(mode: ExecutionMode, parts: readonly ModePart[]): string {
+  return parts.map((part) => `${part}=${mode[part]}`).join();
 }
 
 function goesOn(statements: readonly Statement[]): boolean {
