@@ -163,15 +163,20 @@ export class ForkLog {
       );
       this.#nextRecord = total - kept;
     }
-    for (; this.#nextRecord < total; this.#nextRecord++) this.#readRecord(this.#nextRecord);
+    const missing: bigint[] = [];
+    for (; this.#nextRecord < total; this.#nextRecord++) {
+      const record = this.#walk(this.#kernel.forkRecord(this.#nextRecord));
+      if (record === undefined) missing.push(this.#nextRecord);
+      else this.#addRecord(record);
+    }
+    const [first] = missing;
+    if (first === undefined) return;
+    this.#complain(
+      `the kernel counted ${missing.length} forks from number ${first} on that its ring lacks`,
+    );
   }
 
-  #readRecord(sequence: bigint): void {
-    const record = this.#walk(this.#kernel.forkRecord(sequence));
-    if (record === undefined) {
-      this.#complain(`the kernel counted fork ${sequence} but its ring has no such record`);
-      return;
-    }
+  #addRecord(record: ForkRecord): void {
     const open =
       this.#open.find((entry) => entry.sighting?.thread?.tid === record.parentTid) ?? this.#open[0];
     if (open === undefined) {

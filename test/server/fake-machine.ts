@@ -78,7 +78,7 @@ export class FakeMachine implements MachineView, MachineControl {
     return this.registers.get('rip')!;
   }
 
-  jump(address: bigint): undefined {
+  jump(address: bigint): void {
     this.registers.set('rip', address);
   }
 
@@ -113,7 +113,8 @@ export class FakeMachine implements MachineView, MachineControl {
     const instruction = this.program.get(rip);
     this.icount++;
     if (instruction !== undefined) return instruction(this);
-    return this.jump(rip + 1n);
+    this.jump(rip + 1n);
+    return undefined;
   }
 
   skipIdle(ticks: bigint): void {

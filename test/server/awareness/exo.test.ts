@@ -42,9 +42,7 @@ describe('the descriptor', () => {
     const folder = mkdtempSync(join(tmpdir(), 'exo-stripped-'));
     const stripped = join(folder, 'kernel.elf');
     spawnSync('strip', ['-o', stripped, KERNEL_PATH]);
-    const kernel = findDescriptor(
-      spawnSync('cat', [stripped], { maxBuffer: 1 << 26 }).stdout as Uint8Array,
-    );
+    const kernel = findDescriptor(spawnSync('cat', [stripped], { maxBuffer: 1 << 26 }).stdout);
     rmSync(folder, { recursive: true });
     expect(kernel?.header.fork_entry_address).toBe(symbolAddress('sys_fork'));
   });
