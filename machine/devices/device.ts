@@ -38,7 +38,7 @@ export interface Device {
   readonly page?: number;
   readPage?(offset: number, lengthBytes: number): bigint;
   writePage?(offset: number, lengthBytes: number, value: bigint): void;
-  /** Power-on state. */
+  /** Power-on state. All devices are reset together, in the order of the list. */
   reset(): void;
   /** One line for `monitor devices`. */
   describe(): string;

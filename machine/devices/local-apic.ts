@@ -210,8 +210,7 @@ export class LocalApic implements Device {
   }
 
   reset(): void {
-    const { isLint0High } = this.state;
-    this.state = { ...powerOnState(), isLint0High };
+    this.state = powerOnState();
     this.timer.reset();
   }
 

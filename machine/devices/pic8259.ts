@@ -168,11 +168,9 @@ export class Pic8259 implements Device {
     this.update();
   }
 
+  /** Input levels are forgotten: the other chips, reset after this one, drive their lines again. */
   reset(): void {
-    const { master, slave } = this.state;
     this.state = powerOnState();
-    this.state.master.lines = master.lines & ~(1 << CASCADE_IRQ);
-    this.state.slave.lines = slave.lines;
     this.update();
   }
 
