@@ -166,17 +166,14 @@ function swapGsBase(o: Operations): void {
 }
 
 /** RPL of the first selector is raised to that of the second; ZF tells whether it was. */
-/** Memory is only asked for write permission when the RPL is raised, as on the CPU. */
 function adjustRpl(o: Operations, destination: Operand, source: Operand): void {
-  const linear = destination.kind === 'memory' ? linearAddressOf(o, destination) : undefined;
-  const selector = linear ? o.load(linear, 16) : o.read(destination);
+  const selector = o.read(destination);
   const three = o.constant(3, 16);
   const rpl = o.and(o.read(source), three);
   const isLower = o.lessUnsigned(o.and(selector, three), rpl);
   const raised = o.or(o.and(selector, o.not(three)), rpl);
-  if (linear) o.when(isLower, () => o.store(linear, raised));
-  else o.write(destination, o.select(isLower, raised, selector));
   o.setFlag('ZF', isLower);
+  o.write(destination, o.select(isLower, raised, selector));
 }
 
 export const SEGMENTS: readonly InstructionDefinition[] = [
