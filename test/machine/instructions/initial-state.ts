@@ -45,9 +45,22 @@ const FIXED: Readonly<Record<string, bigint>> = {
   sysenterEsp: BigInt(PLACE.kernelStackTop),
   sysenterEip: BigInt(PLACE.handlers + 0x120),
   tscAux: 0x1234n,
+  xcr0: 1n,
   dr6: 0xffff_0ff0n,
   dr7: 0x400n,
+  tscOffset: 0x12_3456_789an,
 };
+
+/** Registers that only hand-written vectors look at: FIXED's, and these. */
+const SYSTEM_FIELDS = [
+  ...Object.keys(FIXED),
+  ...['es', 'cs', 'ss', 'ds', 'fs', 'gs'].flatMap((name) => [`${name}Limit`, `${name}Attributes`]),
+  ...['ldtrSelector', 'ldtrBase', 'ldtrLimit', 'ldtrAttributes', 'cpl'],
+  ...['cr8', 'dr0', 'dr1', 'dr2', 'dr3', 'pat'],
+];
+
+/** Every field of an initial state. */
+export const ALL_FIELDS: readonly string[] = [...new Set([...HARDWARE_FIELDS, ...SYSTEM_FIELDS])];
 
 function setSegments(state: HardwareState, mode: Mode): void {
   const [selector, attributes] = CODE[mode];
@@ -59,6 +72,7 @@ function setSegments(state: HardwareState, mode: Mode): void {
     state.set(`${name}Attributes`, isUser ? 0xc0f3n : 0xc093n);
   }
   state.set('csSelector', BigInt(selector));
+  state.set('cpl', BigInt(selector & 3));
   state.set('csLimit', 0xffff_ffffn);
   state.set('csAttributes', BigInt(attributes));
   state.set('fsBase', 0x3_0010n);
@@ -81,7 +95,7 @@ export function initialState(
   seed: number,
   overrides: ReadonlyMap<string, bigint>,
 ): HardwareState {
-  const state: HardwareState = new Map(HARDWARE_FIELDS.map((name) => [name, 0n]));
+  const state: HardwareState = new Map(ALL_FIELDS.map((name) => [name, 0n]));
   for (const [name, value] of Object.entries(FIXED)) state.set(name, value);
   const random = new Random(BigInt(seed));
   setSegments(state, mode);

@@ -16,7 +16,8 @@ export function chooseAddress(builder: CaseBuilder, bytes: number): bigint {
   if (chance === 0) return BigInt(PLACE.stack + 0x1000 - random.below(bytes + 1));
   if (chance === 1) return BigInt(PLACE.readOnly + random.below(0xe00));
   if (chance === 3) return BigInt(PLACE.stack + 0x700 + (random.below(0x200) & -8));
-  if (chance === 2 && builder.is64) return (random.bits() >> 2n) | (1n << 62n);
+  // Aligned, since the manuals do not say which fault goes first.
+  if (chance === 2 && builder.is64) return ((random.bits() >> 2n) | (1n << 62n)) & ~15n;
   const pages = builder.form.definition.sse
     ? [PLACE.integers, PLACE.floats, PLACE.doubles]
     : [PLACE.integers];

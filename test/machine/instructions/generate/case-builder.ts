@@ -32,6 +32,7 @@ export class CaseBuilder {
     widths?: readonly (16 | 32 | 64)[];
     immediates?: (bigint | undefined)[];
     register?: number;
+    repetitions?: number;
   } = {};
   private readonly fields = new Map<string, bigint>();
   private readonly patches = new Map<number, Uint8Array>();

@@ -84,7 +84,7 @@ function choosePrefixes(builder: CaseBuilder): void {
   if (definition.repeat && !random.once(3)) {
     parts.prefixes.push(definition.repeat === 'rep' ? 0xf3 : random.pick([0xf2, 0xf3]));
     const junk = builder.addressWidth === 32 && builder.is64 ? random.bits() << 32n : 0n;
-    builder.set('rcx', BigInt(random.below(7)) | junk);
+    builder.set('rcx', BigInt(builder.wants.repetitions ?? random.below(7)) | junk);
   }
 }
 

@@ -20,7 +20,7 @@ const STACK_TOP = STACK_POINTER;
 const name = (register: number): string => GENERAL_REGISTER_NAMES[register] ?? '';
 
 /** Selectors that Linux and world.ts give the same meaning, and some that are wrong in both. */
-const DATA_SELECTORS = [SELECTOR.userData, SELECTOR.userData, 0, 3, SELECTOR.userCode, SELECTOR.kernelData, 0x4003]; // prettier-ignore
+const DATA_SELECTORS = [SELECTOR.userData, SELECTOR.userData, 0, SELECTOR.userCode, SELECTOR.kernelData, 0x4003]; // prettier-ignore
 const ANY_SELECTORS = [...DATA_SELECTORS, SELECTOR.kernelCode, SELECTOR.userCode32, SELECTOR.tss];
 
 /** Puts a value of so many bytes where the ModRM operand is read from. */
@@ -105,7 +105,9 @@ const stackSegment: SpecialCase = {
   },
 };
 
+/** Not with REX.W, which Intel's processors obey and AMD's ignore. */
 const pointerLoad: SpecialCase = {
+  before: (builder) => (builder.wants.widths = [16, 32]),
   after(builder) {
     const offset = builder.width / 8;
     const address = builder.memory?.address ?? 0n;
@@ -236,6 +238,14 @@ const countedJump: SpecialCase = {
     ),
 };
 
+/** Not the ports that world.ts allows. */
+const port: SpecialCase = {
+  before(builder) {
+    builder.wants.immediates = [BigInt(builder.random.below(0xe0))];
+    if (builder.form.definition.repeat) builder.wants.repetitions = 1 + builder.random.below(5);
+  },
+};
+
 /** Vectors that no program may raise, neither on Linux nor in world.ts. */
 const interrupt: SpecialCase = {
   before: (builder) =>
@@ -333,6 +343,7 @@ const table: readonly (readonly [mnemonics: string, special: SpecialCase])[] = [
   ['loop loope loopne loopz loopnz jcxz jecxz jrcxz', countedJump],
   ['int', interrupt],
   ['into', overflowTrap],
+  ['in out ins outs', port],
   ['ldmxcsr', loadMxcsr],
   ['stmxcsr', storeMxcsr],
   ['fxsave fxrstor fxsave64 fxrstor64', fxstate],
