@@ -72,7 +72,7 @@ export function randomFloat(random: () => number, width: 32 | 64): bigint {
   const layout = LAYOUT[width];
   const sign = BigInt(random() & 1) << BigInt(width - 1);
   const limits = LIMITS[width];
-  if (random() % 8 === 0) return limits[random() % limits.length]! | sign;
+  if (random() % 5 === 0) return limits[random() % limits.length]! | sign;
   const kind = random() % 4;
   const near = layout.bias - 8 + (random() % 16);
   const exponents = [

@@ -1,4 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { SSE_CONVERSIONS } from '../../../machine/instructions/sse-conversions.ts';
+import { SSE_FLOAT_ARITHMETIC } from '../../../machine/instructions/sse-float-arithmetic.ts';
+import { SSE_FLOAT_COMPARE } from '../../../machine/instructions/sse-float-compare.ts';
 import { missing } from '../../tools.ts';
 import { SseEngine } from './engine-sse.ts';
 import {
@@ -13,9 +16,13 @@ import { runSseNatively } from './native-sse.ts';
 import { SSE_FORMS, type SseForm } from './sse-forms.ts';
 import type { SseCase, SseState } from './sse-state.ts';
 
-const CASES_PER_FORM = 300;
+/** Floating-point forms have paths to prove, the others only lanes to compute. */
+const CASES_PER_FLOAT_FORM = 1200;
+const CASES_PER_FORM = 100;
 /** Where generated code need not ask the host: to nearest, all masked, precision recorded. */
 const SETTLED = 0x1fa0;
+
+const SSE_FLOAT = new Set([...SSE_FLOAT_ARITHMETIC, ...SSE_FLOAT_COMPARE, ...SSE_CONVERSIONS]);
 
 /** RCP and RSQRT are not the same on all CPUs. */
 function isComparable({ definition }: SseForm): boolean {
@@ -107,7 +114,9 @@ function makeCases(seed: number): SseCase[] {
   return SSE_FORMS.flatMap((form, index) => {
     if (!isComparable(form)) return [];
     const before = (): SseState => randomState(random, form);
-    return Array.from({ length: CASES_PER_FORM }, () => ({ form: index, before: before() }));
+    const isFloat = SSE_FLOAT.has(form.definition);
+    const length = isFloat ? CASES_PER_FLOAT_FORM : CASES_PER_FORM;
+    return Array.from({ length }, () => ({ form: index, before: before() }));
   });
 }
 
