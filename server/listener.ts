@@ -139,7 +139,8 @@ function serveSocket(socket: Socket, options: SessionOptions): void {
     get backlogBytes() {
       return socket.writableLength;
     },
-    close: () => socket.destroy(),
+    close: () => socket.destroySoon(),
+    abort: () => socket.destroy(),
   };
   const session = new Session(options, transport);
   socket.once('data', (first: Buffer) => {
@@ -164,6 +165,7 @@ export async function serveStdio(options: SessionOptions): Promise<void> {
       return stdout.writableLength;
     },
     close: () => stdin.destroy(),
+    abort: () => stdin.destroy(),
   });
   await new Promise<void>((resolve) => {
     stdin.on('data', (bytes: Buffer) => session.receive(bytes));

@@ -19,5 +19,8 @@ const manifest = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'ut
 
 export const VERSION = manifest.version;
 
+/** The kernel and the programs that come with the package. */
+export const IMAGES_FOLDER = join(PACKAGE_ROOT, 'kernel', 'images');
+
 /** The image that is served when none is named. */
-export const DEFAULT_IMAGE = join(PACKAGE_ROOT, 'kernel', 'images', 'kernel.elf');
+export const DEFAULT_IMAGE = join(IMAGES_FOLDER, 'kernel.elf');

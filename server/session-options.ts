@@ -9,7 +9,10 @@ export interface Transport {
   write(bytes: Uint8Array): void;
   /** Bytes taken over and not yet sent. */
   readonly backlogBytes: number;
+  /** Closes once everything written has left. */
   close(): void;
+  /** Closes at once: the other side does not read. */
+  abort(): void;
 }
 
 type LogMethod = (fields: object, message: string) => void;

@@ -32,6 +32,9 @@ const BUSY = 'another debugger is attached to this machine: detach it first';
 
 type QueuedEvent = Extract<FramingEvent, { kind: 'packet' | 'damaged' | 'too-long' }>;
 
+/** What a packet of a connection that is not the debugger is about. */
+type PacketUse = 'any' | 'gdb-handshake' | 'lldb-handshake' | 'debugging';
+
 /** What the client waits for. */
 type Phase =
   /** Nothing, or the reply to the packet that is being handled. */
@@ -196,29 +199,36 @@ export class Session {
     }
   }
 
-  /**
-   * Makes the connection the debugger when it first sends what only a debugger sends, or refuses it.
-   * gdb prints `E.text` given to `vMustReplyEmpty` and leaves. lldb drops its connection when the
-   * handshake goes unanswered.
-   */
+  /** Makes the connection the debugger when it first sends what only a debugger sends, or refuses. */
   private async admit(
     payload: Uint8Array,
     definition: PacketDefinition | undefined,
   ): Promise<Reply | undefined> {
     const { seat } = this.options;
-    const isProbe =
-      definition === undefined && Buffer.from(payload).toString() === 'vMustReplyEmpty';
-    const isForAnyone = definition?.audience === 'anyone' || (definition === undefined && !isProbe);
-    if (isForAnyone || seat.isHeldBy(this)) return undefined;
-    if (!seat.isFreeFor(this)) return this.refuse();
-    // The probe alone does not take the seat: what follows it will.
-    if (!isProbe) await this.attach();
+    if (seat.isHeldBy(this)) return undefined;
+    const use = this.useOf(payload, definition);
+    if (!seat.isFreeFor(this)) return this.refuse(use);
+    if (use === 'debugging') await this.attach();
     return undefined;
   }
 
-  private refuse(): Reply {
+  private useOf(payload: Uint8Array, definition: PacketDefinition | undefined): PacketUse {
+    const isLldb = !this.context.client.hasNegotiated;
+    if (definition?.name === 'QStartNoAckMode' && isLldb) return 'lldb-handshake';
+    if (definition !== undefined) return definition.audience === 'anyone' ? 'any' : 'debugging';
+    return Buffer.from(payload).toString('latin1') === 'vMustReplyEmpty' ? 'gdb-handshake' : 'any';
+  }
+
+  /**
+   * gdb prints `E.text` given to `vMustReplyEmpty` and leaves. lldb 14 prints no text of ours; without
+   * an answer to its first packet it says "Connection shut down by remote side while waiting for reply
+   * to initial handshake packet", and later than that it would repeat qsThreadInfo without end.
+   */
+  private refuse(use: PacketUse): Reply | undefined {
+    if (use === 'any') return undefined;
     this.log.info({}, 'refused a second debugger');
-    return reply.errorText(BUSY);
+    if (use !== 'gdb-handshake') this.context.afterReply(() => this.transport.close());
+    return use === 'lldb-handshake' ? reply.silent : reply.errorText(BUSY);
   }
 
   /** A debugger finds a halted target, as every client expects of a stub. */
@@ -290,7 +300,7 @@ export class Session {
 
   private giveUp(why: string): void {
     this.log.warn({}, `connection closed: ${why}`);
-    this.transport.close();
+    this.transport.abort();
     void this.dispose();
   }
 

@@ -62,6 +62,9 @@ export class SessionHarness<T extends Target = FakeTarget> {
         close: () => {
           this.isClosed = true;
         },
+        abort: () => {
+          this.isClosed = true;
+        },
       },
     );
   }

@@ -67,17 +67,18 @@ async function runToEnd(
   serial: SerialOutput,
   maxInstructions = Number.MAX_SAFE_INTEGER,
 ): Promise<RunResult> {
-  let isInterrupted = false;
-  const interrupt = (): void => void (isInterrupted = true);
+  const signal = new AbortController();
+  const interrupt = (): void => signal.abort();
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   try {
     for (;;) {
       const left = maxInstructions - Number(machine.icount);
-      if (left <= 0) return { end: { kind: 'budget' }, isInterrupted };
+      if (left <= 0) return { end: { kind: 'budget' }, isInterrupted: false };
       const end = machine.run({ budget: Math.min(left, SLICE_INSTRUCTIONS), skipIdle: true });
-      if (end.kind !== 'budget') return { end, isInterrupted };
+      if (end.kind !== 'budget') return { end, isInterrupted: false };
       await serial.drained();
       await setImmediate();
+      const isInterrupted = signal.signal.aborted;
       if (isInterrupted || serial.error !== undefined) return { end, isInterrupted };
     }
   } finally {

@@ -17,6 +17,7 @@ import type { TargetStop } from '../target/target.ts';
 import { banner } from './banner.ts';
 import { TerminalConsole } from './console.ts';
 import { EXIT } from './exit-status.ts';
+import { guestPrograms } from './guest-programs.ts';
 import { bootMachine, machineArguments, readImage } from './machine-arguments.ts';
 import { SerialOutput } from './serial-output.ts';
 
@@ -103,6 +104,7 @@ export async function serve(options: ServeArguments): Promise<number> {
     machine,
     image,
     imageName: options.image,
+    files: guestPrograms(options.image),
     onQuit: () => end.come(),
   });
   target.onStop((stop) => logStop(stop, logs));

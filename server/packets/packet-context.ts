@@ -17,6 +17,8 @@ export const PACKET_SIZE = 0x20000;
 
 /** What the client has told about itself. One object per session, changed by the handshake packets. */
 export interface ClientFeatures {
+  /** It has sent qSupported. lldb asks for QStartNoAckMode before that, gdb after it. */
+  hasNegotiated: boolean;
   /** It sent what only lldb sends; decides the form of `x` and the extras of a stop reply. */
   isLldb: boolean;
   /** Thread ids are written `pPID.TID`. */
@@ -31,6 +33,7 @@ export interface ClientFeatures {
 
 export function unknownClient(): ClientFeatures {
   return {
+    hasNegotiated: false,
     isLldb: false,
     multiprocess: false,
     swbreak: false,

@@ -20,6 +20,7 @@ export const queries: PacketChapter = {
         fields.accepts(':');
         const offered = new Set(Buffer.from(fields.rest()).toString('latin1').split(';'));
         const { client } = context;
+        client.hasNegotiated = true;
         client.multiprocess = offered.has('multiprocess+');
         client.swbreak = offered.has('swbreak+');
         client.hwbreak = offered.has('hwbreak+');

@@ -119,9 +119,19 @@ describe('the one debugger', () => {
     const second = new SessionHarness({ target: first.target, seat: first.seat });
     expect(await second.ask('qSupported:multiprocess+')).toContain('PacketSize');
     expect(await second.ask('vMustReplyEmpty')).toMatch(/^E\.another debugger is attached/);
+    expect(second.isClosed).toBe(false);
     expect(await second.ask('?')).toMatch(/^E\.another debugger/);
-    expect(await second.ask('m1000,4')).toMatch(/^E\.another debugger/);
+    expect(second.isClosed).toBe(true);
     await second.session.dispose();
+    expect(await first.ask('m1000,4')).toBe('00010203');
+  });
+
+  it('hangs up on a second lldb at its first packet, since it prints no text of ours', async () => {
+    const first = new SessionHarness();
+    await first.send('?');
+    const second = new SessionHarness({ target: first.target, seat: first.seat });
+    expect(await second.send('QStartNoAckMode')).toEqual([]);
+    expect(second.isClosed).toBe(true);
     expect(await first.ask('m1000,4')).toBe('00010203');
   });
 
