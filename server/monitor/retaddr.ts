@@ -104,7 +104,7 @@ function describe({ machine, symbols }: MonitorContext, stack: Stack): string {
 }
 
 function line({ offset, value, call }: ReturnCandidate, symbols: SymbolTable): string {
-  const symbol = symbols.describeReturn(value);
+  const symbol = call === undefined ? symbols.describe(value) : symbols.describeReturn(value);
   const place = symbol === '' ? address(value) : `${address(value)} <${symbol}>`;
   const origin = call === undefined ? 'not after a call' : `after ${callText(call, symbols)}`;
   return `  rsp+${`${offset}`.padEnd(5)} ${place}  ${origin}`;

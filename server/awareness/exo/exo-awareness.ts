@@ -100,7 +100,8 @@ class ExoAwareness implements KernelAwareness {
     const channel = fields.u64(layout.wait_channel_offset);
     const wakeTick = fields.u64(layout.wake_tick_offset);
     const parts = [name];
-    if (channel !== 0n) parts.push(describeChannel(channel));
+    // A sleeper's channel is its wake tick.
+    if (channel !== 0n && channel !== wakeTick) parts.push(describeChannel(channel));
     if (wakeTick !== 0n) parts.push(describeWake(wakeTick, ticks, cpu.ticks_per_second));
     return parts.join(' ');
   }
