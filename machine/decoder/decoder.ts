@@ -13,7 +13,7 @@ import { CodeReader } from './code-reader.ts';
 import type { Decoded, DecodedInstruction } from './decoded-instruction.ts';
 import type { OpcodeMap, ParsedEncoding } from './encoding.ts';
 import type { Form, OpcodeEntry, OpcodeTables } from './opcode-tables.ts';
-import { buildOpcodeTables, PREFIX_INDEX } from './opcode-tables.ts';
+import { buildOpcodeTables, formsOf, PREFIX_INDEX } from './opcode-tables.ts';
 import type { PartialInstruction } from './operand-decoder.ts';
 import type { Prefixes } from './prefixes.ts';
 import { readPrefixes } from './prefixes.ts';
@@ -40,12 +40,13 @@ function prefixIndex(prefixes: Prefixes): number {
 }
 
 function selectForm(entry: OpcodeEntry, prefixes: Prefixes, modrm: number): Form | undefined {
-  const rexW = (prefixes.rex >> 3) & 1;
-  const prefix = (prefixIndex(prefixes) * 2 + rexW) * 2 + (prefixes.rex & 1);
-  const isRegister = modrm >= 0xc0 ? 64 : 0;
-  const bits = isRegister | (modrm & 0x3f);
-  if (entry.selectors === 1) return entry.forms[prefix];
-  return entry.forms[prefix * entry.selectors + (entry.selectors === 16 ? bits >> 3 : bits)];
+  const prefix = prefixIndex(prefixes) & entry.prefixMask;
+  const rexW = (prefixes.rex >> 3) & entry.rexWMask;
+  const rexB = prefixes.rex & entry.rexBMask;
+  const cell = (prefix * 2 + rexW) * 2 + rexB;
+  if (entry.selectors === 1) return entry.forms[cell];
+  const bits = (modrm >= 0xc0 ? 64 : 0) | (modrm & 0x3f);
+  return entry.forms[cell * entry.selectors + (entry.selectors === 16 ? bits >> 3 : bits)];
 }
 
 /** The operand size in force (SDM 1 table 3-4; for d64 and f64, SDM 2D table A-1). */
@@ -184,8 +185,9 @@ class Decoding {
 
 /** Makes a decoder for a list of definitions; throws when two of them mean the same code. */
 export function createDecoder(definitions: readonly InstructionDefinition[]): Decode {
-  const tables64 = buildOpcodeTables(definitions, true);
-  const tables32 = buildOpcodeTables(definitions, false);
+  const forms = formsOf(definitions);
+  const tables64 = buildOpcodeTables(forms, true);
+  const tables32 = buildOpcodeTables(forms, false);
   return (bytes, address, mode) =>
     new Decoding(bytes, address, mode).run(mode.codeWidth === 64 ? tables64 : tables32);
 }

@@ -17,14 +17,20 @@ export interface Form {
   readonly operands: readonly OperandDecoder[];
 }
 
-export interface OpcodeEntry {
-  readonly hasModRm: boolean;
-  /**
-   * Indexed by ((prefix × 2 + REX.W) × 2 + REX.B) × 128 + mod = 3 × 64 + reg × 8 + rm if the whole
-   * ModRM byte counts; the last term is mod = 3 × 8 + reg, × 16, if not; absent without ModRM.
-   */
-  readonly forms: readonly (Form | undefined)[];
+/** What an opcode's forms are told apart by; the rest does not count. */
+export interface Selection {
+  /** 3 if mandatory prefixes count, else 0; likewise 1 or 0 for REX.W and REX.B. */
+  readonly prefixMask: 0 | 3;
+  readonly rexWMask: 0 | 1;
+  readonly rexBMask: 0 | 1;
+  /** 16 if mod = 3 and reg of ModRM count, 128 if rm does too, 1 if nothing of it. */
   readonly selectors: 1 | 16 | 128;
+}
+
+export interface OpcodeEntry extends Selection {
+  readonly hasModRm: boolean;
+  /** Indexed by ((prefix × 2 + REX.W) × 2 + REX.B) × selectors + (mod = 3, reg, rm). */
+  readonly forms: readonly (Form | undefined)[];
 }
 
 export type OpcodeTable = readonly (OpcodeEntry | undefined)[];
@@ -38,29 +44,54 @@ export const PREFIX_INDEX: Readonly<Record<MandatoryPrefix, number>> = {
   F2: 3,
 };
 
-function selectorsOf(forms: readonly Form[]): OpcodeEntry['selectors'] {
-  if (forms.every(({ parsed }) => parsed.modrm.kind === 'none')) return 1;
-  return forms.some(({ parsed }) => parsed.modrm.kind === 'fixed') ? 128 : 16;
+function selectorsOf(encodings: readonly ParsedEncoding[]): Selection['selectors'] {
+  if (encodings.some(({ modrm }) => modrm.kind === 'fixed')) return 128;
+  const isPlain = ({ modrm, mod }: ParsedEncoding): boolean =>
+    modrm.kind !== 'digit' && (mod === 'any' || mod === 'ignored');
+  return encodings.every(isPlain) ? 1 : 16;
 }
 
-/** Whether a form is meant by the cell's (mod = 3, reg, rm). */
-function fitsModRm(parsed: ParsedEncoding, isRegister: boolean, reg: number, rm: number): boolean {
-  const { modrm, mod } = parsed;
-  if (mod === 'register' && !isRegister) return false;
-  if (mod === 'memory' && isRegister) return false;
-  if (modrm.kind === 'digit') return modrm.digit === reg;
-  return modrm.kind !== 'fixed' || modrm.byte === 0xc0 + reg * 8 + rm;
+function selectionOf(encodings: readonly ParsedEncoding[]): Selection {
+  return {
+    prefixMask: encodings.some(({ prefix }) => prefix !== undefined) ? 3 : 0,
+    rexWMask: encodings.some(({ rexW }) => rexW !== undefined) ? 1 : 0,
+    rexBMask: encodings.some(({ rexB }) => rexB !== undefined) ? 1 : 0,
+    selectors: selectorsOf(encodings),
+  };
 }
 
-function fits(parsed: ParsedEncoding, cell: number, selectors: OpcodeEntry['selectors']): boolean {
-  const selector = cell % selectors;
-  const prefixes = Math.floor(cell / selectors);
-  if (parsed.rexB !== undefined && parsed.rexB !== (prefixes & 1)) return false;
-  if (parsed.rexW !== undefined && parsed.rexW !== ((prefixes >> 1) & 1)) return false;
-  if (parsed.prefix !== undefined && PREFIX_INDEX[parsed.prefix] !== prefixes >> 2) return false;
-  if (selectors === 1) return true;
-  const bits = selectors === 16 ? selector << 3 : selector;
-  return fitsModRm(parsed, bits >= 64, (bits >> 3) & 7, bits & 7);
+const EIGHT: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+/** The ModRM part of the cells that a form has. */
+function modrmCells({ modrm, mod }: ParsedEncoding, selectors: Selection['selectors']): number[] {
+  if (selectors === 1) return [0];
+  if (modrm.kind === 'fixed') return [modrm.byte - 0x80];
+  const regs = modrm.kind === 'digit' ? [modrm.digit] : EIGHT;
+  const isRegister = mod === 'register' ? [1] : mod === 'memory' ? [0] : [0, 1];
+  const ofReg = (bits: number): number[] =>
+    selectors === 128 ? EIGHT.map((rm) => bits * 8 + rm) : [bits];
+  return isRegister.flatMap((mod3) => regs.flatMap((reg) => ofReg(mod3 * 8 + reg)));
+}
+
+/** All values of a mask's bits that a form fits: its own, or any. */
+function valuesUnder(mask: number, own: number | undefined): number[] {
+  if (own !== undefined) return [own];
+  return Array.from({ length: mask + 1 }, (_, value) => value);
+}
+
+/** All cells of an opcode's table that a form fits. */
+function cellsOf(parsed: ParsedEncoding, selection: Selection): number[] {
+  const { prefixMask, rexWMask, rexBMask, selectors } = selection;
+  const prefix = parsed.prefix === undefined ? undefined : PREFIX_INDEX[parsed.prefix];
+  const modrms = modrmCells(parsed, selectors);
+  return valuesUnder(prefixMask, prefix).flatMap((prefixValue) =>
+    valuesUnder(rexWMask, parsed.rexW).flatMap((rexW) =>
+      valuesUnder(rexBMask, parsed.rexB).flatMap((rexB) => {
+        const first = ((prefixValue * 2 + rexW) * 2 + rexB) * selectors;
+        return modrms.map((modrm) => first + modrm);
+      }),
+    ),
+  );
 }
 
 /** How much an encoding states; of two that fit, the one that states more is meant. */
@@ -75,21 +106,27 @@ function specificity(parsed: ParsedEncoding): number {
   );
 }
 
-function mostSpecific(forms: readonly Form[]): Form | undefined {
-  let best: Form | undefined;
-  for (const form of forms) {
-    if (best === undefined || specificity(form.parsed) > specificity(best.parsed)) best = form;
-  }
-  const rival = forms.find(
-    (form) => form !== best && specificity(form.parsed) === specificity(best!.parsed),
+function refuse(one: Form, other: Form): never {
+  throw new Error(
+    `'${one.parsed.text}' (${one.definition.mnemonic}) and '${other.parsed.text}' ` +
+      `(${other.definition.mnemonic}) are the same code`,
   );
-  if (best !== undefined && rival !== undefined) {
-    throw new Error(
-      `'${best.parsed.text}' (${best.definition.mnemonic}) and '${rival.parsed.text}' ` +
-        `(${rival.definition.mnemonic}) are the same code`,
-    );
+}
+
+/** Fills the cells from the forms that state least to those that state most. */
+function fillCells(forms: readonly Form[], selection: Selection): (Form | undefined)[] {
+  const cells = new Array<Form | undefined>(16 * selection.selectors).fill(undefined);
+  const ranked = forms
+    .map((form) => ({ form, rank: specificity(form.parsed) }))
+    .sort((left, right) => left.rank - right.rank);
+  for (const { form, rank } of ranked) {
+    for (const cell of cellsOf(form.parsed, selection)) {
+      const before = cells[cell];
+      if (before !== undefined && specificity(before.parsed) === rank) refuse(before, form);
+      cells[cell] = form;
+    }
   }
-  return best;
+  return cells;
 }
 
 function entryOf(forms: readonly Form[]): OpcodeEntry | undefined {
@@ -100,11 +137,8 @@ function entryOf(forms: readonly Form[]): OpcodeEntry | undefined {
   if (odd !== undefined) {
     throw new Error(`of '${first.parsed.text}' and '${odd.parsed.text}' only one has a ModRM byte`);
   }
-  const selectors = selectorsOf(forms);
-  const cells = Array.from({ length: 16 * selectors }, (_, cell) =>
-    mostSpecific(forms.filter(({ parsed }) => fits(parsed, cell, selectors))),
-  );
-  return { hasModRm, selectors, forms: cells };
+  const selection = selectionOf(forms.map(({ parsed }) => parsed));
+  return { hasModRm, ...selection, forms: fillCells(forms, selection) };
 }
 
 function opcodesOf(parsed: ParsedEncoding): number[] {
@@ -112,18 +146,18 @@ function opcodesOf(parsed: ParsedEncoding): number[] {
   return Array.from({ length: count }, (_, index) => parsed.opcode + index);
 }
 
-function formsOf(definition: InstructionDefinition): Form[] {
-  return definition.encodings.map((text, encoding) => {
-    const parsed = parseEncoding(text);
-    return { definition, encoding, parsed, operands: parsed.operands.map(compileOperand) };
-  });
+/** Parses the encodings of all definitions. */
+export function formsOf(definitions: readonly InstructionDefinition[]): Form[] {
+  return definitions.flatMap((definition) =>
+    definition.encodings.map((text, encoding) => {
+      const parsed = parseEncoding(text);
+      return { definition, encoding, parsed, operands: parsed.operands.map(compileOperand) };
+    }),
+  );
 }
 
 /** Makes the tables of one kind of mode; two encodings that mean the same code are an error. */
-export function buildOpcodeTables(
-  definitions: readonly InstructionDefinition[],
-  is64Bit: boolean,
-): OpcodeTables {
+export function buildOpcodeTables(forms: readonly Form[], is64Bit: boolean): OpcodeTables {
   const absent = is64Bit ? 'not64' : 'only64';
   const collect = (): Form[][] => Array.from({ length: 256 }, () => []);
   const maps: Record<OpcodeMap, Form[][]> = {
@@ -132,11 +166,9 @@ export function buildOpcodeTables(
     '0F38': collect(),
     '0F3A': collect(),
   };
-  for (const definition of definitions) {
-    if (definition.modes === absent) continue;
-    for (const form of formsOf(definition)) {
-      for (const opcode of opcodesOf(form.parsed)) maps[form.parsed.map][opcode]!.push(form);
-    }
+  for (const form of forms) {
+    if (form.definition.modes === absent) continue;
+    for (const opcode of opcodesOf(form.parsed)) maps[form.parsed.map][opcode]!.push(form);
   }
   return {
     primary: maps.primary.map(entryOf),

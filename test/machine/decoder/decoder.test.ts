@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { DecodedInstruction } from '../../../machine/decoder/decoded-instruction.ts';
 import { decode } from '../../../machine/decoder/decoder.ts';
@@ -202,6 +203,32 @@ describe('the ends of an instruction', () => {
     const prefixes = new Uint8Array(15).fill(0x66);
     expect(decode(prefixes, 0n, MODE_64)).toMatchObject({ kind: 'undefined', vector: 13 });
     expect(decode(prefixes.subarray(1), 0n, MODE_64).kind).toBe('truncated');
+  });
+});
+
+describe('any bytes', () => {
+  test('decode to an instruction of at most 15 bytes, or to none, in every mode', () => {
+    const anyBytes = fc.uint8Array({ minLength: 15, maxLength: 15 });
+    const anyMode = fc.constantFrom(MODE_16, MODE_32, MODE_64);
+    const property = fc.property(anyBytes, anyMode, (bytes, mode) => {
+      const result = decode(bytes, 0xffff_ffff_8000_0000n, mode);
+      if (result.kind === 'truncated') throw new Error('15 bytes are always enough');
+      expect(result.lengthBytes).toBeGreaterThan(0);
+      expect(result.lengthBytes).toBeLessThanOrEqual(15);
+      if (result.kind === 'instruction') expect(intelSyntax(result)).not.toContain('undefined');
+    });
+    fc.assert(property, { numRuns: 20_000, seed: 1 });
+  });
+
+  test('what an instruction is does not depend on the bytes behind it', () => {
+    const anyBytes = fc.uint8Array({ minLength: 15, maxLength: 15 });
+    const property = fc.property(anyBytes, fc.constantFrom(MODE_32, MODE_64), (bytes, mode) => {
+      const whole = decode(bytes, 0n, mode);
+      if (whole.kind !== 'instruction') return;
+      expect(decode(bytes.subarray(0, whole.lengthBytes), 0n, mode)).toEqual(whole);
+      expect(decode(bytes.subarray(0, whole.lengthBytes - 1), 0n, mode).kind).toBe('truncated');
+    });
+    fc.assert(property, { numRuns: 5_000, seed: 1 });
   });
 });
 
