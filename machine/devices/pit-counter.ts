@@ -197,7 +197,7 @@ function currentValue(counter: Counter, clock: bigint): number {
   let value = count;
   if (loadedAt !== null) {
     const elapsed = elapsedClocks(counter, loadedAt, clock);
-    if (elapsed > 0n) value = valueAfter(counter, elapsed);
+    if (elapsed >= 0n) value = valueAfter(counter, elapsed);
   }
   value = ((value % scale) + scale) % scale;
   return counter.isBcd ? toBcd(value) : value;
