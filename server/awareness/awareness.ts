@@ -72,9 +72,17 @@ export interface ForkEntryPoint {
   readonly kind: string;
 }
 
+/** A program that the guest can execute, as the image carries it. */
+export interface GuestProgram {
+  /** Where the guest finds it. */
+  readonly path: string;
+  readonly content: Uint8Array;
+}
+
 export interface KernelAwareness {
   /** e.g. `Exo-OS 0.1`. */
   readonly kernelName: string;
+  readonly programs: readonly GuestProgram[];
   readonly forkEntryPoints: readonly ForkEntryPoint[];
   /** Names of the registers that a fork must carry over to the child unchanged, except rsp. */
   readonly capturedRegisterNames: readonly string[];

@@ -42,7 +42,7 @@ export interface MachineTargetOptions {
   readonly image: Uint8Array;
   /** Its name or path on the host; debuggers see /boot/NAME. */
   readonly imageName: string;
-  /** Modules and guest programs that debuggers may read; see `bootPath`. */
+  /** Modules that debuggers may read; see `bootPath`. Programs in the image are found there. */
   readonly files?: readonly OfferedFile[];
   /** `monitor quit`, after its answer has left. Absent: the command is refused. */
   readonly onQuit?: () => void;
@@ -88,7 +88,11 @@ export class MachineTarget implements Target {
     this.memory = new MachineMemory(machine, this.#threads, forget);
     this.breakpoints = new MachineBreakpoints(machine);
     const executable = { path: bootPath(options.imageName), content: image };
-    this.files = new MachineFiles(executable.path, [executable, ...(options.files ?? [])]);
+    this.files = new MachineFiles(executable.path, [
+      ...(kernel?.programs ?? []),
+      ...(options.files ?? []),
+      executable,
+    ]);
     this.#pump = new MachinePump(
       machine,
       (end, thread) => this.#halted(this.#describeEnd(end, thread)),

@@ -87,7 +87,7 @@ function describe(thread: GuestThread, current: ThreadNumber): TargetThread {
   const id = numberOfThread(thread.tid);
   const isOnCpu = id === current;
   const state = isOnCpu ? 'running' : thread.state;
-  const waits = isOnCpu || thread.waitsFor === undefined ? '' : ` for ${thread.waitsFor}`;
+  const waits = isOnCpu || thread.waitsFor === undefined ? '' : `: ${thread.waitsFor}`;
   return {
     id,
     process: MACHINE_PROCESS,

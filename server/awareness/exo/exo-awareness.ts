@@ -6,10 +6,13 @@ import type {
   ForkEntryPoint,
   ForkRecord,
   GuestProcess,
+  GuestProgram,
   GuestThread,
   KernelAwareness,
   Listing,
 } from '../awareness.ts';
+import { readElf } from '../../symbols/elf-file.ts';
+import { SymbolTable } from '../../symbols/symbol-table.ts';
 import { type Walk, readExactly, readU64 } from '../walk.ts';
 import {
   CAPTURED_REGISTERS,
@@ -17,6 +20,7 @@ import {
   type ExoDescriptor,
   findDescriptor,
 } from './descriptor.ts';
+import { embeddedPrograms } from './programs.ts';
 import { type ListElement, StructureFields, walkList } from './structures.ts';
 
 /** `flags` bit 0 of a ring entry. */
@@ -26,17 +30,21 @@ const FORK_KINDS = ['fork', 'vfork'];
 /** The awareness of an Exo kernel's image; undefined for any other image. */
 export function findExoKernel(image: Uint8Array): KernelAwareness | undefined {
   const descriptor = findDescriptor(image);
-  return descriptor === undefined ? undefined : new ExoAwareness(descriptor);
+  const file = readElf(image);
+  if (descriptor === undefined || file === undefined) return undefined;
+  return new ExoAwareness(descriptor, embeddedPrograms(file, SymbolTable.fromElf(file)));
 }
 
 class ExoAwareness implements KernelAwareness {
   readonly kernelName: string;
+  readonly programs: readonly GuestProgram[];
   readonly forkEntryPoints: readonly ForkEntryPoint[];
   readonly forkRecordsKept: number;
   readonly capturedRegisterNames = CAPTURED_REGISTERS;
   readonly #descriptor: ExoDescriptor;
 
-  constructor(descriptor: ExoDescriptor) {
+  constructor(descriptor: ExoDescriptor, programs: readonly GuestProgram[]) {
+    this.programs = programs;
     this.#descriptor = descriptor;
     this.kernelName = descriptor.kernelName;
     const { fork_entry_address, vfork_entry_address } = descriptor.header;
