@@ -1,0 +1,227 @@
+/** What users of gdb rely on, with the real gdb: it has no file argument and no configuration. */
+import { spawn } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { missing } from '../tools.ts';
+import { gdb, gdbWith } from './gdb.ts';
+import { MAIN, ROOT, ServerProcess } from './server-process.ts';
+
+const READY = '[INIT] forking a worker every second';
+
+describe.skipIf(missing('gdb'))('gdb without a file', () => {
+  let server: ServerProcess;
+
+  beforeAll(async () => {
+    server = await ServerProcess.start();
+    await server.serial(READY);
+  });
+  afterAll(() => server.stop());
+
+  const attach = (): string => `target remote ${server.address}`;
+
+  it('gets symbols and source lines from the server', async () => {
+    const { printed } = await gdb(attach(), 'info symbol sys_fork', 'info line sys_fork');
+    expect(printed[0]).toContain('Reading symbols from target:');
+    expect(printed[1]).toContain('sys_fork in section .text');
+    expect(printed[2]).toContain('kernel/src/syscall/handlers/process.c');
+  });
+
+  it('breaks on sys_fork and unwinds to the thread entry with source lines', async () => {
+    const { printed } = await gdb(
+      attach(),
+      'break sys_fork',
+      'continue',
+      'bt',
+      'p $rip == (long)&sys_fork',
+    );
+    expect(printed[2]).toMatch(/hit Breakpoint 1, sys_fork/);
+    expect(printed[3]).toMatch(
+      /#0 +sys_fork \(\) at kernel\/src\/syscall\/handlers\/process\.c:\d+/,
+    );
+    expect(printed[3]).toMatch(/#1 +0x[0-9a-f]+ in syscall_dispatch/);
+    expect(printed[3]).toMatch(/in thread_entry \(\)/);
+    expect(printed[3]).not.toMatch(/corrupt|Backtrace stopped/);
+    expect(printed[4]).toContain('= 1');
+  });
+
+  it('sees the return address at RSP on the first instruction of sys_fork', async () => {
+    const { printed } = await gdb(
+      attach(),
+      'break sys_fork',
+      'continue',
+      'info symbol *(long*)$rsp',
+      'p $ret_rsp == *(long*)$rsp',
+    );
+    expect(printed[3]).toMatch(/syscall_dispatch \+ \d+ in section/);
+    expect(printed[4]).toContain('= 1');
+  });
+
+  it('prints all registers, control registers among them', async () => {
+    const { printed } = await gdb(
+      attach(),
+      'info registers',
+      'p $cr3',
+      'p/x $efer & 0x500',
+      'p $xmm0',
+      'p $eflags',
+    );
+    for (const name of ['rax', 'r15', 'rip', 'eflags', 'cs', 'k_gs_base', 'cr0', 'cr4']) {
+      expect(printed[1]).toMatch(new RegExp(`^${name} `, 'm'));
+    }
+    expect(printed[2]).toMatch(/= [1-9]\d+/);
+    expect(printed[3]).toContain('= 0x500');
+    expect(printed[4]).toContain('v4_float');
+    expect(printed[5]).toMatch(/= \[/);
+  });
+
+  it('finishes, steps instructions and steps lines', async () => {
+    const { printed } = await gdb(
+      attach(),
+      'tbreak sys_fork',
+      'continue',
+      'finish',
+      'stepi',
+      'stepi',
+      'p $rip',
+      'next',
+      'next',
+    );
+    expect(printed[3]).toMatch(/syscall_dispatch .* at kernel\/src\/syscall\/dispatch\.c:\d+/);
+    expect(printed[3]).toMatch(/Value returned is \$\d+ = \d+/);
+    expect(printed[6]).toMatch(/0xffffffff80[0-9a-f]+/);
+    for (const text of [printed[7], printed[8]]) expect(text).toMatch(/^\d+\t|\w+ \(/m);
+  });
+
+  it('watches a variable and says old and new value', async () => {
+    const { printed } = await gdb(attach(), 'watch fork_ring_total', 'continue', 'p $rip');
+    expect(printed[1]).toMatch(/atchpoint 1: fork_ring_total/);
+    expect(printed[2]).toMatch(/Old value = \d+/);
+    expect(printed[2]).toMatch(/New value = \d+/);
+  });
+
+  it('lists the guest threads by name and unwinds a sleeping one', async () => {
+    const { printed } = await gdb(
+      attach(),
+      'break sys_fork',
+      'continue',
+      'info threads',
+      'thread 1',
+      'bt',
+    );
+    expect(printed[3]).toMatch(/"idle" \(pid 0/);
+    expect(printed[3]).toMatch(/\* \d+ +Thread 1\.\d+ "init" \(pid 1, running/);
+    expect(printed[5]).toMatch(/#0 .*context_switch/);
+    expect(printed[5]).toMatch(/schedule|idle/);
+    expect(printed[5]).not.toMatch(/corrupt/);
+  });
+
+  it('answers monitor threads, forks and retaddr', async () => {
+    const { printed } = await gdb(
+      attach(),
+      'break sys_fork',
+      'continue',
+      'monitor threads',
+      'monitor forks',
+      'monitor forks 1',
+      'monitor retaddr',
+      'monitor help',
+    );
+    expect(printed[3]).toMatch(/^\* +\d+ +1 +init +running .*<sys_fork>/m);
+    expect(printed[4]).toMatch(/^ *\d+ +fork +tid 1 pid 1 .*<syscall_dispatch\+\d+> +sound$/m);
+    expect(printed[5]).toMatch(/captured .*true .*stale .*child/);
+    expect(printed[6]).toMatch(/<syscall_dispatch\+\d+>.*call/);
+    expect(printed[7]).toMatch(/retaddr/);
+  });
+
+  it('detaches and attaches again, and the guest has gone on', async () => {
+    const first = await gdb(attach(), 'monitor icount', 'detach');
+    expect(first.printed[2]).toContain('detached');
+    await sleep(300);
+    const second = await gdb(attach(), 'monitor icount', 'info threads');
+    expect(second.printed[2]).toContain('"idle"');
+    const count = (text: string | undefined): bigint => BigInt(/\d+/.exec(text ?? '')?.[0] ?? '0');
+    expect(count(second.printed[1])).toBeGreaterThan(count(first.printed[1]));
+  });
+
+  it('survives a gdb that is killed, and forgets its breakpoints', async () => {
+    const victim = spawn(
+      'gdb',
+      [
+        '-nx',
+        '-q',
+        '-batch',
+        '-ex',
+        attach(),
+        '-ex',
+        'break schedule',
+        '-ex',
+        'break sys_fork',
+        '-ex',
+        'continue',
+        '-ex',
+        'shell sleep 60',
+      ],
+      { cwd: ROOT, stdio: ['ignore', 'pipe', 'ignore'] },
+    );
+    await new Promise<void>((resolve) => {
+      let text = '';
+      victim.stdout.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+        if (/hit Breakpoint/.test(text)) resolve();
+      });
+    });
+    victim.kill('SIGKILL');
+    await sleep(200);
+    const before = server.stdout.length;
+    const { printed } = await gdb(attach(), 'info threads', 'p fork_ring_total');
+    expect(printed[1]).toContain('"init"');
+    expect(printed[2]).toMatch(/= \d+/);
+    expect(server.stdout.length).toBeGreaterThanOrEqual(before);
+  });
+
+  it('interrupts a running guest', async () => {
+    const child = spawn(
+      'gdb',
+      ['-nx', '-q', '-ex', 'set pagination off', '-ex', attach(), '-ex', 'continue'],
+      { cwd: ROOT, stdio: ['pipe', 'pipe', 'pipe'] },
+    );
+    let text = '';
+    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    const until = async (pattern: RegExp): Promise<void> => {
+      while (!pattern.test(text)) await sleep(20);
+    };
+    await until(/Continuing/);
+    await sleep(300);
+    child.kill('SIGINT');
+    await until(/received signal SIGINT/);
+    child.stdin.end('p 6*7\ndetach\nquit\n');
+    await until(/= 42/);
+    await new Promise((resolve) => child.once('close', resolve));
+  });
+});
+
+describe.skipIf(missing('gdb'))('gdb through a pipe', () => {
+  it('attaches with target remote | exoscope serve --listen stdio', async () => {
+    const command = `target remote | ${process.execPath} ${MAIN} serve --listen stdio --wait --serial none`;
+    const { printed } = await gdb(command, 'p $rip', 'break kernel_main', 'continue', 'bt 1');
+    expect(printed[1]).toMatch(/0x1[0-9a-f]{5}/);
+    expect(printed[3]).toMatch(/Breakpoint 1, kernel_main/);
+  });
+});
+
+describe.skipIf(missing('gdb'))('the end of the guest', () => {
+  it('is an exit for gdb, with the value that the guest wrote', async () => {
+    const server = await ServerProcess.start('--wait', '--append', 'test');
+    const { printed } = await gdb(`target remote ${server.address}`, 'continue');
+    expect(printed[1]).toContain('exited normally');
+    expect(server.stdout).toContain('[TEST] all runs: PASSED');
+    await server.stop();
+  });
+
+  it('is the other status when the tests fail', async () => {
+    const server = await ServerProcess.start('--wait', '--append', 'test capture=stale');
+    const { printed } = await gdbWith([], `target remote ${server.address}`, 'continue');
+    expect(printed[1]).toMatch(/exited with code 0?1/);
+    await server.stop();
+  });
+});
