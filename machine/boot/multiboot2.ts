@@ -35,6 +35,8 @@ const TAG_EFI_I386_ENTRY = 8;
 const TAG_EFI_AMD64_ENTRY = 9;
 const TAG_RELOCATABLE = 10;
 const TAG_IS_OPTIONAL = 1;
+/** The load_addr that means the file from its beginning. */
+const LOAD_WHOLE_FILE = 0xffff_ffff;
 const HARMLESS_TAGS: ReadonlySet<number> = new Set([
   TAG_CONSOLE_FLAGS,
   TAG_MODULE_ALIGNMENT,
@@ -152,7 +154,7 @@ function readTag(imageName: string, type: number, isOptional: boolean, body: Dat
 function loadByAddressTag(
   request: BootRequest,
   offset: number,
-  [headerAddress, loadAddress, loadEnd, bssEnd]: readonly [number, number, number, number],
+  [headerAddress, loadFrom, loadEnd, bssEnd]: readonly [number, number, number, number],
   entry: number | undefined,
 ): LoadedImage {
   if (entry === undefined) {
@@ -162,6 +164,7 @@ function loadByAddressTag(
     );
   }
   const protocol = 'Multiboot 2';
+  const loadAddress = loadFrom === LOAD_WHOLE_FILE ? headerAddress - offset : loadFrom;
   const fields = { offset, headerAddress, loadAddress, loadEnd, protocol };
   const bytes = bytesByAddresses(request, fields);
   const memoryBytes = Math.max(bytes.length, bssEnd - loadAddress);

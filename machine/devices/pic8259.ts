@@ -101,8 +101,11 @@ export class Pic8259 implements Device {
   line(irq: number): InterruptLine {
     if (irq === CASCADE_IRQ || irq < 0 || irq > 15) throw new RangeError(`no input IRQ ${irq}`);
     return lineTo((asserted) => {
-      if (irq < 8) setLine(this.state.master, irq, asserted);
-      else setLine(this.state.slave, irq - 8, asserted);
+      const chip = irq < 8 ? this.state.master : this.state.slave;
+      const isHigh = (chip.lines & (1 << (irq & 7))) !== 0;
+      // The UART sets its line with every byte that it sends: an unchanged level is the usual case.
+      if (asserted === isHigh) return;
+      setLine(chip, irq & 7, asserted);
       this.update();
     });
   }
