@@ -57,7 +57,9 @@ export function findCommand(commands: readonly MonitorCommand[], line: string): 
   const exact = matches.filter(({ name }) =>
     name.split(' ').every((word, index) => word === words[index]),
   );
-  const found = exact.length > 0 ? exact : matches;
+  // `i r` is `info registers` and not `icount r`: more words matched count for more.
+  const longest = matches.filter(({ name }) => name.includes(' '));
+  const found = exact.length > 0 ? exact : longest.length > 0 ? longest : matches;
   if (found.length === 1) {
     const command = found[0]!;
     return { command, args: words.slice(command.name.split(' ').length) };

@@ -20,6 +20,8 @@ export interface SymbolPlace {
 }
 
 const MAXIMUM_SYMBOLS = 1_000_000;
+/** SHN_LORESERVE: SHN_ABS and the like are constants, not places. */
+const RESERVED_SECTIONS = 0xff00;
 const TYPE = { none: 0, object: 1, function: 2 } as const;
 
 /** How far behind a symbol without size an address still counts as its own. */
@@ -120,7 +122,7 @@ function readSymbol(
   const type = info & 15;
   const name = stringAt(names, view.getUint32(start, true));
   const isWanted = type === TYPE.none || type === TYPE.object || type === TYPE.function;
-  if (!isWanted || section === 0 || name === '') return undefined;
+  if (!isWanted || section === 0 || section >= RESERVED_SECTIONS || name === '') return undefined;
   return {
     name,
     address: is64Bit ? view.getBigUint64(start + 8, true) : BigInt(view.getUint32(start + 4, true)),

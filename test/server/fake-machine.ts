@@ -78,8 +78,9 @@ export class FakeMachine implements MachineView, MachineControl {
     return this.registers.get('rip')!;
   }
 
-  jump(address: bigint): void {
+  jump(address: bigint): undefined {
     this.registers.set('rip', address);
+    return undefined;
   }
 
   run(options: RunOptions): StopReason {
@@ -114,7 +115,6 @@ export class FakeMachine implements MachineView, MachineControl {
     this.icount++;
     if (instruction !== undefined) return instruction(this);
     this.jump(rip + 1n);
-    return undefined;
   }
 
   skipIdle(ticks: bigint): void {
