@@ -5,6 +5,3 @@ import type { InterruptLine } from './device.ts';
 export function lineTo(receive: (asserted: boolean) => void): InterruptLine {
   return { set: receive };
 }
-
-/** A pin that leads nowhere. */
-export const UNCONNECTED_LINE: InterruptLine = { set: () => undefined };

@@ -13,69 +13,56 @@ import type { DeviceState } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 import type { Device, InterruptLine } from './device.ts';
 import { lineTo } from './interrupt-lines.ts';
+import {
+  APR,
+  BITMAPS_END,
+  CURRENT_COUNT,
+  DELIVERY_EXTINT,
+  DELIVERY_FIXED,
+  DELIVERY_LOWEST_PRIORITY,
+  DELIVERY_NMI,
+  DFR,
+  DIVIDE_CONFIGURATION,
+  EOI,
+  ESR,
+  ESR_ILLEGAL_REGISTER,
+  ESR_RECEIVED_ILLEGAL_VECTOR,
+  ESR_SEND_ILLEGAL_VECTOR,
+  FIRST_LEGAL_VECTOR,
+  ICR_HIGH,
+  ICR_LOGICAL,
+  ICR_LOW,
+  ICR_WRITABLE,
+  ID,
+  INITIAL_COUNT,
+  IRR,
+  ISR,
+  LDR,
+  LVT_ERROR,
+  LVT_LEVEL,
+  LVT_LINT0,
+  LVT_LINT1,
+  LVT_MASKED,
+  LVT_OFFSETS,
+  LVT_REMOTE_IRR,
+  LVT_TIMER,
+  LVT_WRITABLE,
+  PPR,
+  SHORTHAND_NONE,
+  SHORTHAND_OTHERS,
+  SVR,
+  SVR_ENABLED,
+  SVR_WRITABLE,
+  TMR,
+  TPR,
+  VERSION,
+  VERSION_VALUE,
+  deliveryMode,
+  lvtIndex,
+} from './local-apic-registers.ts';
+import { clearBit, highestBit, setBit } from './vector-set.ts';
 
 export const APIC_PAGE = 0xfee0_0000;
-
-const ID = 0x020;
-const VERSION = 0x030;
-const TPR = 0x080;
-const APR = 0x090;
-const PPR = 0x0a0;
-const EOI = 0x0b0;
-const LDR = 0x0d0;
-const DFR = 0x0e0;
-const SVR = 0x0f0;
-const ISR = 0x100;
-const TMR = 0x180;
-const IRR = 0x200;
-const BITMAPS_END = 0x280;
-const ESR = 0x280;
-const ICR_LOW = 0x300;
-const ICR_HIGH = 0x310;
-const LVT_TIMER = 0x320;
-const LVT_THERMAL = 0x330;
-const LVT_PERFORMANCE = 0x340;
-const LVT_LINT0 = 0x350;
-const LVT_LINT1 = 0x360;
-const LVT_ERROR = 0x370;
-const INITIAL_COUNT = 0x380;
-const CURRENT_COUNT = 0x390;
-const DIVIDE_CONFIGURATION = 0x3e0;
-
-/** Version 0x14, six LVT entries: what QEMU and Pentium 4 report. */
-const VERSION_VALUE = 0x0005_0014;
-const SVR_ENABLED = 0x100;
-const SVR_WRITABLE = 0x3ff;
-
-const LVT_MASKED = 0x1_0000;
-const LVT_LEVEL = 0x8000;
-const LVT_REMOTE_IRR = 0x4000;
-/** Writable bits of each entry (SDM figure 11-8). */
-const LVT_WRITABLE: { readonly [offset: number]: number } = {
-  [LVT_TIMER]: 0x7_00ff,
-  [LVT_THERMAL]: 0x1_07ff,
-  [LVT_PERFORMANCE]: 0x1_07ff,
-  [LVT_LINT0]: 0x1_a7ff,
-  [LVT_LINT1]: 0x1_a7ff,
-  [LVT_ERROR]: 0x1_00ff,
-};
-const LVT_OFFSETS = Object.keys(LVT_WRITABLE).map(Number);
-
-/** Delivery modes, bits 10–8 of an LVT entry and of the ICR. */
-const DELIVERY_FIXED = 0;
-const DELIVERY_LOWEST_PRIORITY = 1;
-const DELIVERY_NMI = 4;
-const DELIVERY_EXTINT = 7;
-
-const ICR_WRITABLE = 0x000c_cfff;
-const ICR_LOGICAL = 0x800;
-const SHORTHAND_NONE = 0;
-const SHORTHAND_OTHERS = 3;
-
-const ESR_SEND_ILLEGAL_VECTOR = 0x20;
-const ESR_RECEIVED_ILLEGAL_VECTOR = 0x40;
-const ESR_ILLEGAL_REGISTER = 0x80;
-const FIRST_LEGAL_VECTOR = 16;
 
 function hardwareState() {
   return {
@@ -448,31 +435,6 @@ export class LocalApic implements Device {
     this.notedOnce.add(text);
     this.note(text);
   }
-}
-
-function lvtIndex(offset: number): number {
-  return (offset - LVT_TIMER) >> 4;
-}
-
-function deliveryMode(entry: number): number {
-  return (entry >> 8) & 7;
-}
-
-/** The highest vector of a 256-bit register; undefined when all bits are 0. */
-function highestBit(words: readonly number[]): number | undefined {
-  for (let index = 7; index >= 0; index--) {
-    const word = words[index] ?? 0;
-    if (word !== 0) return 32 * index + 31 - Math.clz32(word);
-  }
-  return undefined;
-}
-
-function setBit(words: number[], vector: number): void {
-  words[vector >> 5] = ((words[vector >> 5] ?? 0) | (1 << (vector & 31))) >>> 0;
-}
-
-function clearBit(words: number[], vector: number): void {
-  words[vector >> 5] = ((words[vector >> 5] ?? 0) & ~(1 << (vector & 31))) >>> 0;
 }
 
 function hex(value: number): string {

@@ -15,6 +15,32 @@ import { firmwareCmos } from './cmos-memory.ts';
 import type { DeviceState } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 import type { Device, InterruptLine } from './device.ts';
+import {
+  SECONDS_ALARM,
+  MINUTES_ALARM,
+  HOURS_ALARM,
+  DAY_OF_WEEK,
+  REGISTER_A,
+  REGISTER_B,
+  REGISTER_C,
+  REGISTER_D,
+  A_UIP,
+  A_RATE,
+  B_SET,
+  B_ENABLES,
+  B_24_HOUR,
+  C_IRQF,
+  C_PF,
+  C_AF,
+  C_UF,
+  D_VRT,
+  ALARM_ANY,
+  encode,
+  decode,
+  decodeHour,
+  timeRegister,
+  withRegister,
+} from './rtc-registers.ts';
 
 /** 2026-01-01T00:00:00Z in seconds since 1970. */
 export const DEFAULT_EPOCH_SECONDS = 1_767_225_600n;
@@ -23,43 +49,13 @@ const INDEX_PORT = 0x70;
 const DATA_PORT = 0x71;
 const NMI_MASK = 0x80;
 
-const SECONDS = 0x00;
-const SECONDS_ALARM = 0x01;
-const MINUTES = 0x02;
-const MINUTES_ALARM = 0x03;
-const HOURS = 0x04;
-const HOURS_ALARM = 0x05;
-const DAY_OF_WEEK = 0x06;
-const DAY_OF_MONTH = 0x07;
-const MONTH = 0x08;
-const YEAR = 0x09;
-const REGISTER_A = 0x0a;
-const REGISTER_B = 0x0b;
-const REGISTER_C = 0x0c;
-const REGISTER_D = 0x0d;
-const CENTURY = 0x32;
-/** Where the PS/2 keeps the century; QEMU and some kernels know it. */
-const PS2_CENTURY = 0x37;
-
-const A_UIP = 0x80;
-const A_RATE = 0x0f;
-const B_SET = 0x80;
-const B_ENABLES = 0x70;
-const B_DM_BINARY = 0x04;
-const B_24_HOUR = 0x02;
-const C_IRQF = 0x80;
-const C_PF = 0x40;
-const C_AF = 0x20;
-const C_UF = 0x10;
-const D_VRT = 0x80;
-const HOURS_PM = 0x80;
-/** An alarm byte with both top bits set matches every value. */
-const ALARM_ANY = 0xc0;
-
 /** UIP is set 244 µs before the time changes (datasheet, "Update Cycle"). */
 const UIP_TICKS = 244_000n;
 const SECONDS_PER_DAY = 86_400;
 const EVENT = 'rtc-cmos';
+
+/** A CalendarTime as a saved state holds it. */
+type CalendarState = { -readonly [Field in keyof CalendarTime]: number };
 
 export class RtcCmos implements Device {
   readonly name = 'rtc-cmos';
@@ -192,39 +188,20 @@ export class RtcCmos implements Device {
   /** A time register as the guest sees it now; undefined for any other byte. */
   private readTime(index: number): number | undefined {
     const time = this.time();
-    switch (index) {
-      case SECONDS:
-        return this.encode(time.second);
-      case MINUTES:
-        return this.encode(time.minute);
-      case HOURS:
-        return this.encodeHour(time.hour);
-      case DAY_OF_WEEK:
-        return this.encode(this.weekday(time));
-      case DAY_OF_MONTH:
-        return this.encode(time.day);
-      case MONTH:
-        return this.encode(time.month);
-      case YEAR:
-        return this.encode(time.year % 100);
-      case CENTURY:
-      case PS2_CENTURY:
-        return this.encode(Math.floor(time.year / 100));
-      default:
-        return undefined;
-    }
+    const registerB = this.registerB();
+    if (index === DAY_OF_WEEK) return encode(this.weekday(time), registerB);
+    return timeRegister(time, index, registerB);
   }
 
   private writeTime(index: number, value: number): void {
     const { state } = this;
     if (index === DAY_OF_WEEK) {
       state.weekdayOffset = 0;
-      state.weekdayOffset = (this.decode(value) - this.weekday(this.time()) + 7 * 37) % 7;
+      state.weekdayOffset =
+        (decode(value, this.registerB()) - this.weekday(this.time()) + 7 * 37) % 7;
       return;
     }
-    const time = withField(this.time(), index, value, (byte) =>
-      index === HOURS ? this.decodeHour(byte) : this.decode(byte),
-    );
+    const time = withRegister(this.time(), index, value, this.registerB());
     if (state.stopped !== null) state.stopped = { ...time };
     else this.setTime(time);
   }
@@ -251,25 +228,6 @@ export class RtcCmos implements Device {
 
   private weekday(time: CalendarTime): number {
     return ((dayOfWeek(fromCalendar(time)) + this.state.weekdayOffset) % 7) + 1;
-  }
-
-  private encode(value: number): number {
-    if ((this.registerB() & B_DM_BINARY) !== 0) return value & 0xff;
-    return ((Math.floor(value / 10) % 10) << 4) | (value % 10);
-  }
-
-  private decode(byte: number): number {
-    return (this.registerB() & B_DM_BINARY) !== 0 ? byte : (byte >> 4) * 10 + (byte & 15);
-  }
-
-  private encodeHour(hour: number): number {
-    if ((this.registerB() & B_24_HOUR) !== 0) return this.encode(hour);
-    return this.encode(hour % 12 === 0 ? 12 : hour % 12) | (hour >= 12 ? HOURS_PM : 0);
-  }
-
-  private decodeHour(byte: number): number {
-    if ((this.registerB() & B_24_HOUR) !== 0) return this.decode(byte);
-    return (this.decode(byte & ~HOURS_PM) % 12) + ((byte & HOURS_PM) !== 0 ? 12 : 0);
   }
 
   private readFlags(): number {
@@ -311,14 +269,16 @@ export class RtcCmos implements Device {
   /** The first second after `seconds` that matches the alarm bytes; at most a day ahead. */
   private nextAlarm(seconds: bigint): bigint | undefined {
     const { memory } = this.state;
+    const registerB = this.registerB();
     const matches = (register: number, value: number): boolean => {
       const byte = memory[register] ?? 0;
       if ((byte & ALARM_ANY) === ALARM_ANY) return true;
-      return (register === HOURS_ALARM ? this.decodeHour(byte) : this.decode(byte)) === value;
+      const decodeByte = register === HOURS_ALARM ? decodeHour : decode;
+      return decodeByte(byte, registerB) === value;
     };
     const alarmSecond = memory[SECONDS_ALARM] ?? 0;
     // Without this an impossible second would be looked for through the whole day.
-    if (alarmSecond < ALARM_ANY && this.decode(alarmSecond) > 59) return undefined;
+    if (alarmSecond < ALARM_ANY && decode(alarmSecond, registerB) > 59) return undefined;
     const start = Number(seconds % BigInt(SECONDS_PER_DAY));
     for (let ahead = 1; ahead <= SECONDS_PER_DAY;) {
       const ofDay = (start + ahead) % SECONDS_PER_DAY;
@@ -370,33 +330,5 @@ export class RtcCmos implements Device {
   private onEvent(): void {
     this.collectFlags();
     this.update();
-  }
-}
-
-/** A CalendarTime as a saved state holds it. */
-type CalendarState = { -readonly [Field in keyof CalendarTime]: number };
-
-function withField(
-  time: CalendarTime,
-  index: number,
-  byte: number,
-  decode: (byte: number) => number,
-): CalendarTime {
-  const value = decode(byte);
-  switch (index) {
-    case SECONDS:
-      return { ...time, second: value };
-    case MINUTES:
-      return { ...time, minute: value };
-    case HOURS:
-      return { ...time, hour: value };
-    case DAY_OF_MONTH:
-      return { ...time, day: value };
-    case MONTH:
-      return { ...time, month: value };
-    case YEAR:
-      return { ...time, year: time.year - (time.year % 100) + value };
-    default:
-      return { ...time, year: value * 100 + (time.year % 100) };
   }
 }

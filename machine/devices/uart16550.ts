@@ -18,64 +18,55 @@ import { TICKS_PER_SECOND } from '../clock/virtual-clock.ts';
 import type { DeviceState } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 import type { Device, InterruptLine, PortRange } from './device.ts';
-
-/** Register offsets; RBR, THR and IER give way to the divisor latch while LCR.DLAB is set. */
-const RBR_THR_DLL = 0;
-const IER_DLM = 1;
-const IIR_FCR = 2;
-const LCR = 3;
-const MCR = 4;
-const LSR = 5;
-const MSR = 6;
-const SCR = 7;
-
-const IER_ERBFI = 0x01;
-const IER_ETBEI = 0x02;
-const IER_ELSI = 0x04;
-const IER_EDSSI = 0x08;
-const IER_DEFINED = 0x0f;
-
-const IIR_NONE = 0x01;
-const IIR_LINE_STATUS = 0x06;
-const IIR_DATA_AVAILABLE = 0x04;
-const IIR_CHARACTER_TIMEOUT = 0x0c;
-const IIR_THR_EMPTY = 0x02;
-const IIR_MODEM_STATUS = 0x00;
-const IIR_FIFOS_ENABLED = 0xc0;
-
-const FCR_ENABLE = 0x01;
-const FCR_RESET_RECEIVER = 0x02;
-const FCR_STORED = 0xc9;
-const FIFO_BYTES = 16;
-/** Bytes that raise the data-available interrupt, by FCR bits 7–6. */
-const TRIGGER_LEVELS = [1, 4, 8, 14] as const;
-
-const LCR_WORD_LENGTH = 0x03;
-const LCR_STOP_BITS = 0x04;
-const LCR_PARITY = 0x08;
-const LCR_BREAK = 0x40;
-const LCR_DLAB = 0x80;
-
-const MCR_DTR = 0x01;
-const MCR_RTS = 0x02;
-const MCR_OUT1 = 0x04;
-const MCR_OUT2 = 0x08;
-const MCR_LOOP = 0x10;
-const MCR_DEFINED = 0x1f;
-
-const LSR_DR = 0x01;
-const LSR_OE = 0x02;
-const LSR_BI = 0x10;
-const LSR_THRE = 0x20;
-const LSR_TEMT = 0x40;
-const LSR_FIFO_ERROR = 0x80;
-
-const MSR_CTS = 0x10;
-const MSR_DSR = 0x20;
-const MSR_RI = 0x40;
-const MSR_DCD = 0x80;
-/** A terminal is at the other end and ready. */
-const MSR_CONNECTED = MSR_CTS | MSR_DSR | MSR_DCD;
+import {
+  RBR_THR_DLL,
+  IER_DLM,
+  IIR_FCR,
+  LCR,
+  MCR,
+  LSR,
+  MSR,
+  SCR,
+  IER_ERBFI,
+  IER_ETBEI,
+  IER_ELSI,
+  IER_EDSSI,
+  IER_DEFINED,
+  IIR_NONE,
+  IIR_LINE_STATUS,
+  IIR_DATA_AVAILABLE,
+  IIR_CHARACTER_TIMEOUT,
+  IIR_THR_EMPTY,
+  IIR_MODEM_STATUS,
+  IIR_FIFOS_ENABLED,
+  FCR_ENABLE,
+  FCR_RESET_RECEIVER,
+  FCR_STORED,
+  FIFO_BYTES,
+  TRIGGER_LEVELS,
+  LCR_WORD_LENGTH,
+  LCR_STOP_BITS,
+  LCR_PARITY,
+  LCR_BREAK,
+  LCR_DLAB,
+  MCR_DTR,
+  MCR_RTS,
+  MCR_OUT1,
+  MCR_OUT2,
+  MCR_LOOP,
+  MCR_DEFINED,
+  LSR_DR,
+  LSR_OE,
+  LSR_BI,
+  LSR_THRE,
+  LSR_TEMT,
+  LSR_FIFO_ERROR,
+  MSR_CTS,
+  MSR_DSR,
+  MSR_RI,
+  MSR_DCD,
+  MSR_CONNECTED,
+} from './uart16550-registers.ts';
 
 /** The crystal of a PC, divided by 16 for the bit clock. */
 const CLOCK_HZ = 1_843_200n;
