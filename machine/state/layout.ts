@@ -19,9 +19,11 @@ export const TLB_ENTRIES = 1024;
 export const TLB_ENTRY_BYTES = 16;
 /**
  * A TLB entry: the linear page address (8 bytes; TLB_EMPTY if invalid), then the 32-bit number
- * that, added to the low 32 bits of a linear address, gives the host offset.
+ * that, added to the low 32 bits of a linear address, gives the host offset. A probe keeps the page
+ * and, where alignment is demanded, the low four bits of an address: TLB_EMPTY is neither, so that no
+ * address finds an invalid entry.
  */
-export const TLB_EMPTY = 1n;
+export const TLB_EMPTY = 0x800n;
 /** user (CPL 3), supervisor with SMAP in force, supervisor that may touch user pages. */
 export const TLB_CONTEXT = { user: 0, supervisor: 1, supervisorUserAccess: 2 } as const;
 export const TLB_CONTEXTS = 3;
