@@ -11,6 +11,10 @@ export class DebuggerSeat {
     return this.holder === who;
   }
 
+  get isFree(): boolean {
+    return this.holder === undefined;
+  }
+
   release(who: object): void {
     if (this.holder === who) this.holder = undefined;
   }

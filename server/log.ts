@@ -3,7 +3,6 @@
  * of its own per connection, so that it can be had without everything else.
  */
 import { destination, pino, type Logger } from 'pino';
-import pretty from 'pino-pretty';
 
 export const LOG_LEVELS = ['silent', 'error', 'warn', 'info', 'debug', 'trace'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -15,14 +14,23 @@ export interface Logs {
 }
 
 /** Written synchronously: what was logged is there, however the process ends. */
-export function openLogs(level: LogLevel, tracesPackets: boolean): Logs {
-  const stream = process.stderr.isTTY
-    ? pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' })
-    : destination({ dest: 2, sync: true });
+export async function openLogs(level: LogLevel, tracesPackets: boolean): Promise<Logs> {
+  const stream = process.stderr.isTTY ? await prettyStream() : destination({ dest: 2, sync: true });
   const main = pino({ level, base: null }, stream);
   return {
     main,
     forConnection: (connection) =>
       main.child({ connection }, tracesPackets ? { level: 'trace' } : {}),
   };
+}
+
+/** Loaded only for a terminal: it is a third of what the server loads. */
+async function prettyStream() {
+  const { default: pretty } = await import('pino-pretty');
+  return pretty({
+    destination: 2,
+    sync: true,
+    ignore: 'pid,hostname',
+    translateTime: 'HH:MM:ss.l',
+  });
 }

@@ -21,6 +21,13 @@ export interface SessionActions {
   detached(): void;
 }
 
+/** Lets a halted target go on without a debugger, unless its guest has ended. */
+export function runUnattended(target: Target): void {
+  const state = target.state();
+  if (state.kind === 'running' || state.hasEnded === true || state.stop.kind === 'exited') return;
+  target.resume([{ threads: 'all', action: { kind: 'continue' } }]);
+}
+
 export class SessionContext implements PacketContext {
   readonly target: Target;
   readonly client = unknownClient();
@@ -90,12 +97,13 @@ export class SessionContext implements PacketContext {
     seat.release(this.owner);
     log.info({}, 'debugger detached');
     const isToRun = options?.stayHalted !== true && onDetach === 'run';
-    const state = target.state();
-    if (isToRun && state.kind === 'halted' && state.stop.kind !== 'exited') {
-      target.resume([{ threads: 'all', action: { kind: 'continue' } }]);
-    } else if (!isToRun && state.kind === 'running') {
-      target.interrupt();
-    }
+    if (isToRun) runUnattended(target);
+    else target.interrupt();
+  }
+
+  runIfUnattended(): void {
+    const { seat, target, onDetach } = this.options;
+    if (seat.isFree && onDetach === 'run') runUnattended(target);
   }
 
   afterReply(action: () => void): void {

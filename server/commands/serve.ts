@@ -11,13 +11,13 @@ import { LOG_LEVELS, openLogs, type LogLevel, type Logs } from '../log.ts';
 import { VERSION } from '../package-root.ts';
 import { PACKET_CHAPTERS } from '../packets/index.ts';
 import { PacketRegistry } from '../packets/registry.ts';
+import { runUnattended } from '../session-context.ts';
 import type { SessionOptions } from '../session-options.ts';
 import { MachineTarget } from '../target/machine-target.ts';
 import type { TargetStop } from '../target/target.ts';
 import { banner } from './banner.ts';
 import { TerminalConsole } from './console.ts';
 import { EXIT } from './exit-status.ts';
-import { guestPrograms } from './guest-programs.ts';
 import { bootMachine, machineArguments, readImage } from './machine-arguments.ts';
 import { SerialOutput } from './serial-output.ts';
 
@@ -92,7 +92,7 @@ export interface ServeArguments {
 export async function serve(options: ServeArguments): Promise<number> {
   const address = parseAddress(options.listen);
   const image = readImage(options.image);
-  const logs = openLogs(options.logLevel, options.tracePackets);
+  const logs = await openLogs(options.logLevel, options.tracePackets);
   const usesStdio = address.kind === 'stdio';
   const serial = SerialOutput.open(options.serial ?? (usesStdio ? 'none' : 'stdio'));
   const end = new EndOfService();
@@ -104,10 +104,8 @@ export async function serve(options: ServeArguments): Promise<number> {
     machine,
     image,
     imageName: options.image,
-    files: guestPrograms(options.image),
     onQuit: () => end.come(),
   });
-  target.onStop((stop) => logStop(stop, logs));
   const session = {
     target,
     registry: new PacketRegistry(PACKET_CHAPTERS),
@@ -115,6 +113,12 @@ export async function serve(options: ServeArguments): Promise<number> {
     onDetach: options.onDetach,
     server: { name: 'exoscope', version: VERSION },
   };
+  target.onStop((stop) => {
+    logStop(stop, logs);
+    // A guest that reboots itself while nobody debugs goes on, as a PC does.
+    const isReboot = stop.kind === 'stopped' && stop.cause.kind === 'reset';
+    if (isReboot && session.seat.isFree) setImmediate(() => runUnattended(target));
+  });
   try {
     await serveSessions(address, options, session, logs, target, end);
   } finally {
@@ -133,7 +137,7 @@ async function serveSessions(
   end: EndOfService,
 ): Promise<void> {
   if (address.kind === 'stdio') {
-    if (!options.wait) run(target);
+    if (!options.wait) runUnattended(target);
     await Promise.race([serveStdio({ ...session, log: logs.forConnection(1) }), end.whenCome]);
     return;
   }
@@ -151,17 +155,13 @@ async function serveSessions(
         () => end.come(),
       )
     : undefined;
-  if (!options.wait) run(target);
+  if (!options.wait) runUnattended(target);
   try {
     await end.whenCome;
   } finally {
     console?.dispose();
     await listener.dispose();
   }
-}
-
-function run(target: MachineTarget): void {
-  target.resume([{ threads: 'all', action: { kind: 'continue' } }]);
 }
 
 /** What happens while nobody debugs is told on the terminal; the server lives on. */

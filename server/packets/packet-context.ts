@@ -78,6 +78,8 @@ export interface PacketContext {
    * the server was told. `stayHalted` overrules that.
    */
   detach(options?: { readonly stayHalted: boolean }): Promise<void>;
+  /** Lets a halted target go on if there is no debugger and the server was not told otherwise. */
+  runIfUnattended(): void;
   /** Runs once the present reply has been handed to the transport. */
   afterReply(action: () => void): void;
 }

@@ -92,6 +92,7 @@ export const queries: PacketChapter = {
         fields.expect(',');
         const commandLine = fields.hexText();
         fields.end();
+        const before = context.target.state();
         const result = await context.target.monitor!.run({
           commandLine,
           access: context.monitorAccess,
@@ -99,6 +100,8 @@ export const queries: PacketChapter = {
           output: (text) => context.output(text),
         });
         if (result.afterReply !== undefined) context.afterReply(result.afterReply);
+        // `reset` of a guest that had ended: with nobody attached it runs, as it did before.
+        if (before.kind === 'halted' && before.hasEnded === true) context.runIfUnattended();
         if (result.failure === undefined) return reply.ok;
         if (context.client.errorMessages) return reply.error(ERRNO.EINVAL, result.failure);
         // gdb before 16 turns every error reply into "Protocol error with Rcmd": so print it instead.

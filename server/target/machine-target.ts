@@ -72,6 +72,8 @@ export class MachineTarget implements Target {
   readonly #monitorCommands: MonitorCommands;
   readonly #listeners = new Set<(stop: TargetStop) => void>();
   #stop: TargetStop;
+  /** Since the guest wrote the debug-exit port or died of a triple fault, until it runs again. */
+  #hasEnded = false;
   #runner: PlanRunner | undefined;
   /** Where the debugger was last told of a breakpoint: going on from there passes it. */
   #told: { readonly rip: bigint; readonly icount: bigint } | undefined;
@@ -122,7 +124,8 @@ export class MachineTarget implements Target {
   }
 
   state(): TargetState {
-    return this.#pump.isRunning ? { kind: 'running' } : { kind: 'halted', stop: this.#stop };
+    if (this.#pump.isRunning) return { kind: 'running' };
+    return { kind: 'halted', stop: this.#stop, hasEnded: this.#hasEnded };
   }
 
   resume(threads: readonly ThreadResume[]): void {
@@ -138,6 +141,7 @@ export class MachineTarget implements Target {
       threads: this.#threads,
       breakpoints,
     };
+    this.#hasEnded = false;
     this.#runner = new PlanRunner(parts, plan, isTold);
     this.#pump.start(this.#runner);
   }
@@ -185,12 +189,14 @@ export class MachineTarget implements Target {
     this.#forks?.clear();
     this.#guest.forget();
     this.#told = undefined;
+    this.#hasEnded = false;
     this.#pump.wake();
     if (!this.#pump.isRunning) this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
   }
 
   #halted(stop: TargetStop): void {
     this.#runner = undefined;
+    this.#hasEnded = stop.kind === 'exited' || stop.cause.kind === 'exception';
     // A machine whose guest has ended can still be looked at: `?` then tells of a stop.
     this.#stop =
       stop.kind === 'exited'

@@ -107,7 +107,13 @@ export type TargetStop =
   | { readonly kind: 'exited'; readonly status: number; readonly process: ProcessNumber };
 
 export type TargetState =
-  { readonly kind: 'running' } | { readonly kind: 'halted'; readonly stop: TargetStop };
+  | { readonly kind: 'running' }
+  | {
+      readonly kind: 'halted';
+      readonly stop: TargetStop;
+      /** The guest has ended or crashed: only a debugger's user would let it go on. */
+      readonly hasEnded?: boolean;
+    };
 
 /** Kinds by the digit of their packet (GDB manual, "Packets", `z`). */
 export const BREAKPOINT_KIND = { software: 0, hardware: 1, write: 2, read: 3, access: 4 } as const;
