@@ -27,8 +27,9 @@ export const forksCommand = defineMonitorCommand({
     'differs is marked `<<`. Caller-saved registers are not compared: after a call they are free.',
   ].join('\n'),
   sample: [
-    'fork  kind  parent     child      returns to                      verdict',
-    '   2  fork  tid 3 "3"  tid 7      0xffffffff80103a41 <system_call+81>  sound',
+    'fork  kind   parent         child          returns to                                verdict',
+    '  34  fork   tid 18 pid 18  tid 38 pid 38  0xffffffff80105c02 <syscall_dispatch+93>  sound',
+    '  33  vfork  tid 18 pid 18  tid 37 pid 37  0xffffffff80105c02 <syscall_dispatch+93>  sound',
   ].join('\n'),
   run(context, args) {
     expectArguments(this, args, 1);

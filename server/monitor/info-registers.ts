@@ -33,6 +33,7 @@ const ATTRIBUTE = { accessed: 1n, writable: 2n, conforming: 4n, code: 8n, system
 const ATTRIBUTE_PRESENT = 0x80n;
 const ATTRIBUTE_LONG = 0x2000n;
 const ATTRIBUTE_BIG = 0x4000n;
+const ATTRIBUTE_GRANULAR = 0x8000n;
 
 function describeCpu(machine: MachineView): string {
   const read: Read = (name) => machine.readRegister(name) ?? 0n;
@@ -98,8 +99,16 @@ function segmentFields(read: Read, label: string, name: string, isLongCode: bool
   const base = read(`${name}_base`);
   const selector = read(name).toString(16).padStart(4, '0');
   const baseText = isLongCode ? hex16(base) : hex8(base & 0xffff_ffffn);
-  const flags = read(`${name}_attributes`) << 8n;
-  return `${label.padEnd(3)}=${selector} ${baseText} ${hex8(read(`${name}_limit`))} ${hex8(flags)}`;
+  const limit = read(`${name}_limit`);
+  return `${label.padEnd(3)}=${selector} ${baseText} ${hex8(limit)} ${hex8(flagsOf(read, name))}`;
+}
+
+/** The upper half of the descriptor as QEMU keeps it: with bits 16–19 of the unscaled limit. */
+function flagsOf(read: Read, name: string): bigint {
+  const attributes = read(`${name}_attributes`);
+  const isScaled = (attributes & ATTRIBUTE_GRANULAR) !== 0n;
+  const limitBits = (read(`${name}_limit`) >> (isScaled ? 28n : 16n)) & 0xfn;
+  return (attributes << 8n) | (limitBits << 16n);
 }
 
 /** In real mode and for segments that are not present QEMU says no more than the numbers. */

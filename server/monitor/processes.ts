@@ -15,9 +15,10 @@ export const processesCommand = defineMonitorCommand({
     'that a process has forked. A process whose parent is gone stands at the left.',
   ].join('\n'),
   sample: [
-    'pid  name      state   mode    forks  ending',
-    '1    init      alive   user        4',
-    '9      worker  zombie  user        0  exit 0',
+    'pid  name                state  mode    forks  ending',
+    '  1  init                alive  kernel      0',
+    ' 18    protection.elf    alive  user       20',
+    ' 38      protection.elf  zombie user        0  exit 0',
   ].join('\n'),
   run({ guest }, args) {
     expectArguments(this, args, 0);

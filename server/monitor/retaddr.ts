@@ -30,9 +30,11 @@ export const returnAddressesCommand = defineMonitorCommand({
     'quadword is probably left over or a pointer to code.',
   ].join('\n'),
   sample: [
-    'tid 3 "worker": rsp 0xffffff0000013f48, scanned to 0xffffff0000014000',
-    '  rsp+0    0xffffffff80103a41 <system_call+81>  after call sys_fork',
-    '  rsp+176  0xffffffff80100c02 <syscall_entry+77>  after call system_call',
+    'tid 1 "init": rsp 0xffffff0000013e08, scanned to 0xffffff0000014000',
+    '  rsp+0     0xffffffff80105505 <schedule+120>  after call context_switch',
+    '  rsp+48    0xffffffff801055b0 <thread_wait+56>  after call schedule',
+    '  rsp+144   0xffffffff80105c02 <syscall_dispatch+93>  after an indirect call',
+    '  rsp+152   0xffffffff801016e4 <init_main>  not after a call',
   ].join('\n'),
   run(context, args) {
     expectArguments(this, args, 1);

@@ -16,9 +16,9 @@ export const threadsCommand = defineMonitorCommand({
     'elsewhere (user mode). gdb numbers threads from 1: its thread N is tid N - 1.',
   ].join('\n'),
   sample: [
-    '   tid  pid  name  state    waits for              rip                            rsp                 stack',
-    '*    0    0  idle  running  -                      0xffffffff801016fe <idle+0>    0xffffff0000013ff0  16/16384',
-    '     1    1  init  waiting  sleep until tick 843   0xffffffff80102c3e <schedule+9>  0xffffff0000013e50  432/16384',
+    '   tid  pid  name  state    waits for                         rip                                         rsp                 stack',
+    '*    0    0  idle  running  -                                 0xffffffff80101759 <idle+6>                 0xffffff0000013ff0  16/16384',
+    '     1    1  init  waiting  sleep until tick 180 (in 0.98 s)  0xffffffff80105774 <context_switch_resume>  0xffffff0000013e68  408/16384',
   ].join('\n'),
   run(context, args) {
     expectArguments(this, args, 0);

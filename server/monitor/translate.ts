@@ -21,9 +21,11 @@ export const translateCommand = defineMonitorCommand({
     'level shows where its entry lies, the entry and its bits in the letters of `info tlb`.',
   ].join('\n'),
   sample: [
-    'PML4E 0x0000000000140ff8: 0x0000000000116003 --------W',
-    '…',
-    '0xffffffff80101704 is at physical 0x0000000000101704',
+    'PML4E 0x0000000000141ff8: 0x000000000013b023 ----A---W',
+    'PDPTE 0x000000000013bff0: 0x000000000013c023 ----A---W',
+    'PDE   0x000000000013c000: 0x000000000013d023 ----A---W',
+    'PTE   0x000000000013d808: 0x0000000000101121 -G--A----',
+    '0xffffffff80101759 is at physical 0x0000000000101759',
   ].join('\n'),
   run(context, args) {
     const [text, ...rest] = args;
