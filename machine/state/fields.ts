@@ -65,7 +65,7 @@ const U32 = [
   'faultVector', 'faultErrorCode', 'faultHasErrorCode',
   /** What is left of the instruction budget, and the engine's place, at an exit. */
   'budget', 'currentRecord',
-  /** Tells the jump cache's entries of the present map and mode from others (step-engine/). */
+  /** Tells the jump cache's entries of the present map and mode from others (translation/). */
   'lookupTag',
 ] as const; // prettier-ignore
 

@@ -5,8 +5,8 @@
  *     0x0000_1000  scratch                256 bytes where an access that crosses a page or goes to
  *                                         a device is put together (memory/slow-path.ts)
  *     0x0001_0000  TLB                    TLB_CONTEXTS × (read, write) × TLB_ENTRIES × 16 bytes
- *     0x0010_0000  jump cache             JUMP_CACHE_ENTRIES × 16 bytes (step-engine/)
- *     0x0020_0000  decoded records        RECORD_ARENA_BYTES (step-engine/)
+ *     0x0010_0000  jump cache             JUMP_CACHE_ENTRIES × 16 bytes (translation/)
+ *     0x0020_0000  decoded records        RECORD_ARENA_BYTES (translation/)
  *     0x0200_0000  guest RAM              physical address 0 upwards
  */
 import type { HostOffset } from '../addresses.ts';

@@ -9,16 +9,9 @@ import type { DecodedInstruction } from '../decoder/decoded-instruction.ts';
 import type { InstructionDefinition } from '../instructions/definition.ts';
 import type { ExecutionMode } from '../instructions/execution-mode.ts';
 import type { MemoryOperand, Operand } from '../instructions/operand.ts';
-import { HANDLER_SIGNATURE, startHandlerModule } from './runtime.ts';
+import type { Handler, HandlerSource } from '../translation/handler-source.ts';
+import { HANDLER_SIGNATURE, startHandlerModule } from '../translation/runtime.ts';
 import { StepBinding } from './step-binding.ts';
-
-/** The function for a shape. */
-export interface Handler {
-  /** Its index in the function table. */
-  readonly index: number;
-  /** False if control never comes out at the instruction's end. */
-  readonly goesOn: boolean;
-}
 
 interface Pending {
   readonly index: number;
@@ -32,7 +25,7 @@ interface Shape {
   readonly variants: Map<string, Handler>;
 }
 
-export class Handlers {
+export class Handlers implements HandlerSource {
   private readonly shapes = new Map<string, Shape>();
   private readonly definitionNumbers = new Map<InstructionDefinition, number>();
   private readonly table: WebAssembly.Table;
@@ -54,7 +47,6 @@ export class Handlers {
     this.memoryPages = parts.memoryPages;
   }
 
-  /** The instruction's handler; it can be called after `compile`. */
   handlerFor(instruction: DecodedInstruction): Handler {
     const key = this.shapeKey(instruction);
     const shape = this.shapes.get(key);

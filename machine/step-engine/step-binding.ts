@@ -8,8 +8,13 @@ import type { DecodedInstruction } from '../decoder/decoded-instruction.ts';
 import type { Operand } from '../instructions/operand.ts';
 import { fieldOffset, generalRegisterOffset } from '../state/fields.ts';
 import type { FunctionBuilder, Local } from '../wasm/function-builder.ts';
-import { immediateSlot, RECORD, RECORD_BYTES } from './record.ts';
-import { EXIT, HANDLER_SIGNATURE, LOOKUP_SIGNATURE, type HandlerImports } from './runtime.ts';
+import { immediateSlot, RECORD, RECORD_BYTES } from '../translation/record.ts';
+import {
+  EXIT,
+  HANDLER_SIGNATURE,
+  LOOKUP_SIGNATURE,
+  type HandlerImports,
+} from '../translation/runtime.ts';
 
 const STORES = { 8: 'i64.store8', 16: 'i64.store16' } as const;
 const LOADS = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32: 'i64.load32_u', 64: 'i64.load' } as const;

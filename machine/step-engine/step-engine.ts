@@ -12,11 +12,11 @@ import { isFault, VECTOR, fault, type GuestFault } from '../guest-fault.ts';
 import { HOST_OPERATIONS } from '../instructions/host-operations.ts';
 import type { CpuState } from '../state/fields.ts';
 import { JUMP_CACHE_BASE, JUMP_CACHE_ENTRIES, RAM_BASE } from '../state/layout.ts';
-import { CodeCache, type CodeLocation } from './code-cache.ts';
-import { buildCoreModule, jumpCacheEntry, PSEUDO_HANDLER } from './core-module.ts';
+import { CodeCache, type CodeLocation } from '../translation/code-cache.ts';
+import { buildCoreModule, jumpCacheEntry, PSEUDO_HANDLER } from '../translation/core-module.ts';
 import { Handlers } from './handlers.ts';
-import { RecordArena } from './record.ts';
-import { EXIT, type HostFunctions } from './runtime.ts';
+import { RecordArena } from '../translation/record.ts';
+import { EXIT, type HostFunctions } from '../translation/runtime.ts';
 
 const WASM_PAGE = 65536;
 const FIRST_HANDLER = 16;

@@ -15,8 +15,8 @@ import {
 } from '../../../machine/state/fields.ts';
 import { RAM_BASE, TLB_BASE, TLB_EMPTY, TLB_WRITE_TABLE } from '../../../machine/state/layout.ts';
 import { Handlers } from '../../../machine/step-engine/handlers.ts';
-import { RecordArena } from '../../../machine/step-engine/record.ts';
-import { EXIT } from '../../../machine/step-engine/runtime.ts';
+import { RecordArena } from '../../../machine/translation/record.ts';
+import { EXIT } from '../../../machine/translation/runtime.ts';
 import { SSE_DEFINITIONS, SSE_FORMS } from './sse-forms.ts';
 import { ARITHMETIC_FLAGS, type SseCase, type SseState } from './sse-state.ts';
 

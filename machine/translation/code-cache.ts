@@ -9,7 +9,7 @@ import type { DecodedInstruction } from '../decoder/decoded-instruction.ts';
 import type { ExecutionMode } from '../instructions/execution-mode.ts';
 import { CodePage } from './code-page.ts';
 import { PSEUDO_HANDLER } from './core-module.ts';
-import type { Handlers } from './handlers.ts';
+import type { HandlerSource } from './handler-source.ts';
 import { RECORD_BYTES, type RecordArena } from './record.ts';
 
 /** Instructions decoded in one go; a run ends earlier at a page's end or an unconditional branch. */
@@ -28,7 +28,7 @@ export interface CodeLocation {
 
 export interface CodeCacheParts {
   readonly arena: RecordArena;
-  readonly handlers: Handlers;
+  readonly handlers: HandlerSource;
   /** Bytes of a physical page; undefined where there is no RAM. */
   readonly pageBytes: (physicalPage: number) => Uint8Array | undefined;
   readonly markCodePage: (physicalPage: number) => void;
@@ -36,7 +36,7 @@ export interface CodeCacheParts {
 
 export class CodeCache {
   private readonly arena: RecordArena;
-  private readonly handlers: Handlers;
+  private readonly handlers: HandlerSource;
   private readonly parts: CodeCacheParts;
   private readonly byPhysical = new Map<number, CodePage[]>();
   private readonly byLinear = new Map<bigint, CodePage[]>();
