@@ -164,7 +164,7 @@ async function serveSessions(
   }
 }
 
-/** What happens while nobody debugs is told on the terminal; the server lives on. */
+/** The guest's end and its crashes are told on the terminal too; the server lives on. */
 function logStop(stop: TargetStop, logs: Logs): void {
   if (stop.kind === 'exited') {
     logs.main.warn(

@@ -118,6 +118,16 @@ export const lldb: PacketChapter = {
       context.client.hexErrorStrings = true;
     }),
     definePacket({
+      name: 'qSupportsDetachAndStayStopped',
+      syntax: 'qSupportsDetachAndStayStopped:',
+      purpose: "D1, lldb's process detach --keep-stopped true, is understood",
+      handle(fields) {
+        fields.expect(':');
+        fields.end();
+        return reply.ok;
+      },
+    }),
+    definePacket({
       name: 'qGDBServerVersion',
       syntax: 'qGDBServerVersion',
       purpose: "this server's name and version",
