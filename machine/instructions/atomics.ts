@@ -50,8 +50,10 @@ export const ATOMICS: readonly InstructionDefinition[] = [
       const expected = o.readRegister('rax', present.width);
       const isEqual = o.equal(expected, present);
       o.setFlagsOfSubtract(expected, present, o.subtract(expected, present));
-      // Memory is written in any case, as the CPU does.
-      o.write(destination, o.select(isEqual, value, present));
+      // Memory is written in any case, as the CPU does; a register only if they are equal, so that
+      // the upper half of a 64-bit register outlives a 32-bit comparison that fails.
+      if (destination.kind === 'memory') o.write(destination, o.select(isEqual, value, present));
+      else o.when(isEqual, () => o.write(destination, value));
       o.when(o.negated(isEqual), () => o.writeRegister('rax', present));
     },
   }),
