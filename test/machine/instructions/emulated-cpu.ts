@@ -31,7 +31,7 @@ export interface CaseRunner {
 
 const WASM_PAGE = 65536;
 /** More instructions than any case takes. */
-const PATIENCE = 1000;
+const PATIENCE = 20_000;
 const FILLER = 0xcc;
 /** The frame of an exception on the exception stack, without and with an error code. */
 const FRAME = PLACE.exceptionStackTop - 40;

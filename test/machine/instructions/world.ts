@@ -12,7 +12,7 @@
  *     0x06000    same, supervisor    ring-0 stack (RSP0, top 0x7000)
  *     0x08000    –                   page tables
  *     0x20000    same, executable    code, two pages; between cases nothing but INT3
- *     0x22000    not mapped
+ *     0x22000    not mapped, up to 0x30000
  *     0x30000    same, 0xffff8000…   integers, mixed from ordinary and boundary values
  *     0x31000    same                floats
  *     0x32000    same                doubles
@@ -142,7 +142,8 @@ const USED = 0x60n;
 const NO_EXECUTE = 1n << 63n;
 
 function leafFlags(page: number): bigint {
-  if (page === 0x22000 || page === 0x34000 || page === 0x37000 || page < 0x1000) return 0n;
+  const isHole = page >= PLACE.codeEnd && page < PLACE.integers;
+  if (isHole || page === 0x34000 || page === 0x37000 || page < 0x1000) return 0n;
   if (page < PLACE.code) return PRESENT | WRITABLE | USED;
   if (page < PLACE.integers) return PRESENT | USER | USED;
   const data = PRESENT | USED | NO_EXECUTE;

@@ -34,11 +34,23 @@ function caseCount(form: Form): number {
   return 5 + extras.filter(Boolean).length * 3;
 }
 
-/** Pages that only world.ts has, and Linux maps nothing at: the two would fault differently there. */
+const PAGE_FAULT = 15n;
+const UPPER_HALF = 1n << 47n;
+
+/**
+ * Pages that only world.ts has, and Linux maps nothing at; and the upper half, where Linux tells
+ * programs of a protection violation whatever it was.
+ */
 function touchesPrivatePages(result: HardwareResult): boolean {
-  const page = Number((result.state.get('cr2') ?? 0n) & 0xffff_f000n);
-  const isPrivate = (page >= PLACE.gdt && page < PLACE.code) || page >= PLACE.supervisor;
-  return result.state.get('exception') === 15n && isPrivate && page < WORLD_BYTES;
+  const address = result.state.get('cr2') ?? 0n;
+  const isPrivate = address < BigInt(PLACE.code) || address >= BigInt(PLACE.supervisor);
+  const isInWorld = address >= BigInt(PLACE.gdt) && address < BigInt(WORLD_BYTES) && isPrivate;
+  return result.state.get('exception') === PAGE_FAULT && (isInWorld || address >= UPPER_HALF);
+}
+
+/** False where the case tells nothing: it did not end, or met what only one of the two has. */
+export function isComparable(result: HardwareResult): boolean {
+  return result.status === 'ended' && !touchesPrivatePages(result);
 }
 
 /** Vectors of all definitions that the hardware can run, form after form. */
@@ -58,7 +70,7 @@ export function generateVectors(
   const results = hardware.run(cases.map(({ setup }) => setup));
   return cases.flatMap(({ form, setup }, index) => {
     const result = results[index];
-    if (result?.status !== 'ended' || touchesPrivatePages(result)) return [];
+    if (!result || !isComparable(result)) return [];
     const after = deltaOf(setup, result);
     return [{ form: form.name, source: 'hardware' as const, setup, after }];
   });

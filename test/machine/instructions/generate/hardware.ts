@@ -107,7 +107,10 @@ export class Hardware {
   run(setups: readonly Setup[]): HardwareResult[] {
     const input = Buffer.concat([SHARED_IMAGE, ...setups.map(encodeCase)]);
     const child = spawnSync(this.program, { input, maxBuffer: 1 << 30 });
-    if (child.status !== 0) throw new Error(`harness: ${child.stderr.toString()}`);
+    if (child.status !== 0)
+      throw new Error(
+        `harness ended with ${child.signal ?? child.status}: ${child.stderr.toString()}`,
+      );
     const reader = new ResultReader(child.stdout);
     return setups.map(() => reader.result());
   }

@@ -3,7 +3,8 @@
  *
  * stdin:  the memory image of world.ts from PLACE.code on (WORLD bytes), then for each case
  *           u64 fields[FIELDS]     the state before, in the order of hardware-fields.ts
- *           u64 patches, and for each: u64 address, u64 length, bytes padded to eight
+ *           u64 patches, and for each: u64 address, u64 length, bytes padded to eight;
+ *             the one at rip is the instruction
  * stdout: for each case
  *           u64 status             0 ended, 1 not within 200 ms
  *           u64 fields[FIELDS]     the state after; `exception` is vector + 1, 0 if there was none
@@ -35,7 +36,7 @@ enum { FIRST = 0x20000, CODE_END = 0x22000, HOLE_1 = 0x22000, DATA = 0x30000, HO
   READ_ONLY = 0x35000, END = 0x36000, WORLD = END - FIRST };
 
 static uint8_t *image, *before, *writable;
-static uint64_t field[FIELDS], start;
+static uint64_t field[FIELDS], start, code_bytes;
 static uint64_t host_fs_base;
 static int in_case, late;
 
@@ -93,8 +94,9 @@ static void frame_to_state(const ucontext_t *frame, int signal_number) {
   field[MXCSR] = fpu->mxcsr;
   memcpy(&field[XMM], fpu->_xmm, 256);
   int vector = g[REG_TRAPNO];
-  int is_filler = signal_number == SIGTRAP && vector == 3 && field[RIP] - 1 != start
-    && field[RIP] - 1 >= FIRST && field[RIP] - 1 < CODE_END;
+  uint64_t at = field[RIP] - 1;
+  int is_own = at >= start && at < start + code_bytes;
+  int is_filler = signal_number == SIGTRAP && vector == 3 && !is_own && at >= FIRST && at < CODE_END;
   field[EXCEPTION] = is_filler || signal_number == SIGALRM ? 0 : vector + 1;
   field[ERROR_CODE] = field[EXCEPTION] ? g[REG_ERR] : 0;
   field[CR2] = field[EXCEPTION] && vector == 14 ? g[REG_CR2] : 0;
@@ -120,7 +122,7 @@ static void give_changes(void) {
   }
   give64(count);
   for (uint64_t i = 0; i < count; i++) {
-    static uint64_t padded[1024];
+    static uint64_t padded[WORLD / 8];
     if (runs[i][1] > sizeof padded) die("a change is too long");
     memcpy(padded, writable + runs[i][0] - FIRST, runs[i][1]);
     give(runs[i], 16);
@@ -137,15 +139,16 @@ static void apply_patches(void) {
     if (!take(bytes, (place[1] + 7) & ~7ull)) die("patch bytes");
     if (place[0] < FIRST || place[0] + place[1] > END) die("patch outside the world");
     memcpy(writable + place[0] - FIRST, bytes, place[1]);
+    if (place[0] == start) code_bytes = place[1];
   }
 }
 
 static int next_case(ucontext_t *frame) {
   if (!take(field, sizeof field)) return 0;
   memcpy(writable, image, WORLD);
+  start = field[RIP];
   apply_patches();
   memcpy(before, writable, WORLD);
-  start = field[RIP];
   late = 0;
   state_to_frame(frame);
   return 1;
