@@ -5,7 +5,6 @@
  */
 import { defineInstruction, type InstructionDefinition } from './definition.ts';
 import type { FloatConversion } from './float-operations.ts';
-import type { Operand } from './operand.ts';
 import type { Condition, Operations, Value, Vector } from './operations.ts';
 import {
   everyLane,
@@ -20,7 +19,9 @@ import {
   isZeroLane,
   magnitude,
   readSource,
+  takeOrAsk,
   type FloatLanes,
+  type Proof,
 } from './sse-lanes.ts';
 
 const { ps: PS, pd: PD, ss: SS, sd: SD } = FLOAT_LANES;
@@ -48,8 +49,13 @@ function fromGeneral(mnemonic: 'cvtsi2ss' | 'cvtsi2sd', lanes: FloatLanes): Inst
         o.writeVectorLow(destination, result);
         return;
       }
-      o.when(
-        isRoundingSettled(o),
+      takeOrAsk(
+        o,
+        {
+          isPlain: o.always(true),
+          isSettled: isRoundingSettled(o),
+          isExact: () => isShort(o, value, lanes.width),
+        },
         () => o.writeVectorLow(destination, result),
         () => {
           const [exact] = o.host(mnemonic, o.signExtend(value, 64));
@@ -58,6 +64,13 @@ function fromGeneral(mnemonic: 'cvtsi2ss' | 'cvtsi2sd', lanes: FloatLanes): Inst
       );
     },
   });
+}
+
+/** An integer between −2^24 and 2^24, or ±2^53: every one of them is a number of the format. */
+function isShort(o: Operations, value: Value, floatWidth: 32 | 64): Condition {
+  const limit = floatWidth === 32 ? 1n << 24n : 1n << 53n;
+  const raised = o.add(o.signExtend(value, 64), o.constant(limit, 64));
+  return o.lessUnsigned(raised, o.constant(2n * limit, 64));
 }
 
 /** CVTSS2SI, CVTTSD2SI …: in range after rounding; anything else is the integer indefinite. */
@@ -77,9 +90,15 @@ function toGeneral(
       const integral = isTruncation ? value : o.roundFloat(value);
       const settled = isTruncation ? isPrecisionSettled(o) : isRoundingSettled(o);
       const limit = INTEGER_LIMIT[width][lanes.width];
-      o.when(
-        o.both(settled, isBelow(o, o.bitsFromFloat(integral), limit)),
-        () => o.write(destination, o.truncateFloatSaturating(integral, width)),
+      const integer = o.truncateFloatSaturating(integral, width);
+      takeOrAsk(
+        o,
+        {
+          isPlain: isBelow(o, o.bitsFromFloat(integral), limit),
+          isSettled: settled,
+          isExact: () => o.equal(o.bitsFromFloat(o.floatFromSigned(integer, lanes.width)), bits),
+        },
+        () => o.write(destination, integer),
         () => {
           const [exact] = o.host(mnemonic, bits, o.constant(width, 64));
           o.write(destination, o.truncate(exact, width));
@@ -147,6 +166,11 @@ function isNarrowable(o: Operations, lanes: FloatLanes, value: Vector): Vector {
   return o.vector('v128.or', isMiddle, isZeroLane(o, lanes, magnitudes));
 }
 
+/** Doubles that are still the same when their singles are widened. */
+function isUnchanged(o: Operations, value: Vector, singles: Vector): Vector {
+  return o.vector('f64x2.eq', value, o.vector('f64x2.promote_low_f32x4', singles));
+}
+
 const CVTSD2SS = defineInstruction({
   mnemonic: 'cvtsd2ss',
   encodings: ['F2 0F 5A /r Vdq,Wq'],
@@ -154,8 +178,13 @@ const CVTSD2SS = defineInstruction({
   semantics(o, destination, source) {
     const value = readSource(o, SD, source);
     const result = o.vector('f32x4.demote_f64x2_zero', value);
-    o.when(
-      o.both(isRoundingSettled(o), inAllLanes(o, SD, isNarrowable(o, SD, value))),
+    takeOrAsk(
+      o,
+      {
+        isPlain: inAllLanes(o, SD, isNarrowable(o, SD, value)),
+        isSettled: isRoundingSettled(o),
+        isExact: () => inAllLanes(o, SD, isUnchanged(o, value, result)),
+      },
       () => o.writeVectorLow(destination, o.extractLane(result, 0, 32)),
       () => {
         const [exact] = o.host('cvtsd2ss', o.extractLane(value, 0, 64));
@@ -165,22 +194,25 @@ const CVTSD2SS = defineInstruction({
   },
 });
 
-/** A conversion of 128 bits: WebAssembly's result, if `isPlain`, else the host's. */
-function packed(
-  mnemonic: FloatConversion,
-  opcode: string,
-  isPlain: (o: Operations, value: Vector) => Condition,
-  convert: (o: Operations, value: Vector) => Vector,
-): InstructionDefinition {
+/** A conversion of 128 bits: WebAssembly's result, if the proof holds, else the host's. */
+interface PackedConversion {
+  readonly mnemonic: FloatConversion;
+  readonly opcode: string;
+  readonly convert: (o: Operations, value: Vector) => Vector;
+  readonly prove: (o: Operations, value: Vector, result: Vector) => Proof;
+}
+
+function packed({ mnemonic, opcode, convert, prove }: PackedConversion): InstructionDefinition {
   return defineInstruction({
     mnemonic,
     encodings: [`${opcode} /r Vdq,Wdq`],
     sse: true,
-    semantics(o, destination: Operand, source: Operand) {
+    semantics(o, destination, source) {
       const value = o.readVector(source, 'aligned');
       const result = convert(o, value);
-      o.when(
-        isPlain(o, value),
+      takeOrAsk(
+        o,
+        prove(o, value, result),
         () => o.writeVector(destination, result),
         () => o.writeVector(destination, hostResult(o, PS, mnemonic, value)),
       );
@@ -195,22 +227,55 @@ function toIntegers(
   lanes: FloatLanes,
 ): InstructionDefinition {
   const isTruncation = mnemonic.startsWith('cvtt');
-  const truncate = lanes.width === 32 ? 'i32x4.trunc_sat_f32x4_s' : 'i32x4.trunc_sat_f64x2_s_zero';
+  const isSingle = lanes.width === 32;
+  const truncate = isSingle ? 'i32x4.trunc_sat_f32x4_s' : 'i32x4.trunc_sat_f64x2_s_zero';
+  const widen = isSingle ? 'f32x4.convert_i32x4_s' : 'f64x2.convert_low_i32x4_s';
   const integral = (o: Operations, value: Vector): Vector =>
     isTruncation ? value : o.vector(`${lanes.float}.nearest`, value);
-  const fits = (o: Operations, value: Vector): Condition => {
-    const limit = everyLane(o, INTEGER_LIMIT[32][lanes.width], lanes.width);
-    const magnitudes = magnitude(o, lanes, integral(o, value));
-    return inAllLanes(o, lanes, isGreaterLane(o, lanes, limit, magnitudes));
-  };
-  return packed(
+  const limit = INTEGER_LIMIT[32][lanes.width];
+  return packed({
     mnemonic,
     opcode,
-    (o, value) =>
-      o.both(isTruncation ? isPrecisionSettled(o) : isRoundingSettled(o), fits(o, value)),
-    (o, value) => o.vector(truncate, integral(o, value)),
-  );
+    convert: (o, value) => o.vector(truncate, integral(o, value)),
+    prove: (o, value, result) => {
+      const magnitudes = magnitude(o, lanes, integral(o, value));
+      const fits = isGreaterLane(o, lanes, everyLane(o, limit, lanes.width), magnitudes);
+      return {
+        isPlain: inAllLanes(o, lanes, fits),
+        isSettled: isTruncation ? isPrecisionSettled(o) : isRoundingSettled(o),
+        isExact: () =>
+          inAllLanes(o, lanes, o.vector(`${lanes.float}.eq`, value, o.vector(widen, result))),
+      };
+    },
+  });
 }
+
+const CVTPD2PS = packed({
+  mnemonic: 'cvtpd2ps',
+  opcode: '66 0F 5A',
+  convert: (o, value) => o.vector('f32x4.demote_f64x2_zero', value),
+  prove: (o, value, result) => ({
+    isPlain: inAllLanes(o, PD, isNarrowable(o, PD, value)),
+    isSettled: isRoundingSettled(o),
+    isExact: () => inAllLanes(o, PD, isUnchanged(o, value, result)),
+  }),
+});
+
+/** Integers that are still the same after the way back; 2^31 − 1 would seem so, and is left out. */
+const CVTDQ2PS = packed({
+  mnemonic: 'cvtdq2ps',
+  opcode: 'NP 0F 5B',
+  convert: (o, value) => o.vector('f32x4.convert_i32x4_s', value),
+  prove: (o, value, result) => ({
+    isPlain: o.always(true),
+    isSettled: isRoundingSettled(o),
+    isExact: () => {
+      const isSame = o.vector('i32x4.eq', value, o.vector('i32x4.trunc_sat_f32x4_s', result));
+      const isBelow = o.vector('i32x4.gt_s', everyLane(o, 1n << 30n, 32), value);
+      return inAllLanes(o, PS, o.vector('v128.and', isSame, isBelow));
+    },
+  }),
+});
 
 /** CVTDQ2PD is exact. */
 const CVTDQ2PD = defineInstruction({
@@ -234,18 +299,8 @@ export const SSE_CONVERSIONS: readonly InstructionDefinition[] = [
   CVTSD2SS,
   CVTPS2PD,
   CVTDQ2PD,
-  packed(
-    'cvtpd2ps',
-    '66 0F 5A',
-    (o, value) => o.both(isRoundingSettled(o), inAllLanes(o, PD, isNarrowable(o, PD, value))),
-    (o, value) => o.vector('f32x4.demote_f64x2_zero', value),
-  ),
-  packed(
-    'cvtdq2ps',
-    'NP 0F 5B',
-    (o) => isRoundingSettled(o),
-    (o, value) => o.vector('f32x4.convert_i32x4_s', value),
-  ),
+  CVTPD2PS,
+  CVTDQ2PS,
   toIntegers('cvtps2dq', '66 0F 5B', PS),
   toIntegers('cvttps2dq', 'F3 0F 5B', PS),
   toIntegers('cvtpd2dq', 'F2 0F E6', PD),

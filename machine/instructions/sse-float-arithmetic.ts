@@ -21,10 +21,12 @@ import {
   isNoDenormal,
   isRoundingSettled,
   isSafeResult,
+  isToNearest,
   isZeroLane,
   magnitude,
   pattern,
   readSource,
+  takeOrAsk,
   writeLanes,
   type FloatLanes,
 } from './sse-lanes.ts';
@@ -47,12 +49,18 @@ const EXACT_ZERO: Record<
   div: (o, lanes, left) => isZeroLane(o, lanes, left),
 };
 
+interface Computed {
+  readonly left: Vector;
+  readonly right: Vector;
+  readonly result: Vector;
+}
+
 /** The lanes of `result` that need no exact arithmetic. */
 function isPlain(
   o: Operations,
   lanes: FloatLanes,
   operation: ArithmeticOperation,
-  values: { readonly left: Vector; readonly right: Vector; readonly result: Vector },
+  values: Computed,
 ): Vector {
   const left = magnitude(o, lanes, values.left);
   const right = magnitude(o, lanes, values.right);
@@ -69,6 +77,48 @@ function isPlain(
   return o.vector('v128.and', isNormal, isResultPlain);
 }
 
+/** Bits that are zero in significands of at most half the precision, whose product is exact. */
+const LOW_HALF = { 32: 0xfffn, 64: 0x7ff_ffffn } as const;
+/** Bits that are zero in a power of two. */
+const FRACTION = { 32: 0x7f_ffffn, 64: 0xf_ffff_ffff_ffffn } as const;
+
+/** Lanes where nothing was rounded, given that the result is plain; it may miss some. */
+const EXACT: Record<
+  ArithmeticOperation,
+  (o: Operations, lanes: FloatLanes, values: Computed) => Vector
+> = {
+  add: (o, lanes, values) => isSumExact(o, lanes, values, 'add'),
+  sub: (o, lanes, values) => isSumExact(o, lanes, values, 'sub'),
+  mul: (o, lanes, { left, right }) =>
+    hasNoBits(o, lanes, o.vector('v128.or', left, right), LOW_HALF[lanes.width]),
+  div: (o, lanes, { right }) => hasNoBits(o, lanes, right, FRACTION[lanes.width]),
+};
+
+function hasNoBits(o: Operations, lanes: FloatLanes, value: Vector, bits: bigint): Vector {
+  return isZeroLane(o, lanes, o.vector('v128.and', value, everyLane(o, bits, lanes.width)));
+}
+
+/** The rounding error of a sum, by six operations of the same precision (Knuth, TAOCP 4.2.2 B). */
+function isSumExact(
+  o: Operations,
+  lanes: FloatLanes,
+  { left, right, result }: Computed,
+  operation: 'add' | 'sub',
+): Vector {
+  const difference = (one: Vector, other: Vector): Vector =>
+    o.vector(`${lanes.float}.sub`, one, other);
+  // What of the result came from the right operand, and the errors of both parts.
+  const part = difference(result, left);
+  const leftError = difference(left, difference(result, part));
+  const rightError = operation === 'add' ? difference(right, part) : sum(o, lanes, right, part);
+  const error = o.vector(`${lanes.float}.${operation}`, leftError, rightError);
+  return o.vector(`${lanes.float}.eq`, error, o.vectorConstant(0n, 0n));
+}
+
+function sum(o: Operations, lanes: FloatLanes, left: Vector, right: Vector): Vector {
+  return o.vector(`${lanes.float}.add`, left, right);
+}
+
 function arithmetic(
   operation: ArithmeticOperation,
   opcode: string,
@@ -82,9 +132,15 @@ function arithmetic(
       const right = readSource(o, lanes, source);
       const left = o.readVector(destination);
       const result = o.vector(`${lanes.float}.${operation}`, left, right);
-      const plain = inAllLanes(o, lanes, isPlain(o, lanes, operation, { left, right, result }));
-      o.when(
-        o.both(isRoundingSettled(o), plain),
+      const values = { left, right, result };
+      takeOrAsk(
+        o,
+        {
+          isPlain: inAllLanes(o, lanes, isPlain(o, lanes, operation, values)),
+          isSettled: isRoundingSettled(o),
+          isExact: () =>
+            o.both(isToNearest(o), inAllLanes(o, lanes, EXACT[operation](o, lanes, values))),
+        },
         () => writeLanes(o, lanes, destination, result),
         () => {
           const exact = hostResult(o, lanes, `${operation}${lanes.type}`, left, right);
@@ -111,9 +167,12 @@ function squareRoot(lanes: FloatLanes): InstructionDefinition {
         isZeroLane(o, lanes, magnitudes),
       );
       const isNormal = isNoDenormal(o, lanes, magnitude(o, lanes, value));
-      const plain = inAllLanes(o, lanes, o.vector('v128.and', isNormal, isResultPlain));
-      o.when(
-        o.both(isRoundingSettled(o), plain),
+      takeOrAsk(
+        o,
+        {
+          isPlain: inAllLanes(o, lanes, o.vector('v128.and', isNormal, isResultPlain)),
+          isSettled: isRoundingSettled(o),
+        },
         () => writeLanes(o, lanes, destination, result),
         () => {
           const exact = hostResult(o, lanes, `sqrt${lanes.type}`, value);

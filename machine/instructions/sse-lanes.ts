@@ -6,7 +6,9 @@
  * Its result is taken only where the CPU would do nothing else: MXCSR rounds to nearest, #P is masked
  * and already recorded (it is after the first inexact operation of nearly every program), no operand
  * is denormal, and the result is a normal number or an exact zero, which excludes NaNs, infinities
- * and underflow. Everything else goes to the exact host operations (float-operations.ts).
+ * and underflow. Before the first inexact operation the result is taken where it is cheap to prove
+ * that nothing was rounded: a program that computes with whole numbers never records #P. Everything
+ * else goes to the exact host operations (float-operations.ts), which take microseconds.
  *
  * Scalars are computed as the lowest lane of vectors, so that one text serves all four types.
  */
@@ -181,7 +183,32 @@ export function isRoundingSettled(o: Operations): Condition {
   return hasMxcsr(o, settled | ROUNDING_CONTROL, settled);
 }
 
+/** MXCSR rounds to nearest: the other modes give an exact difference of zero another sign. */
+export function isToNearest(o: Operations): Condition {
+  return hasMxcsr(o, ROUNDING_CONTROL, 0);
+}
+
 function hasMxcsr(o: Operations, mask: number, wanted: number): Condition {
   const bits = o.and(o.readField('mxcsr'), o.constant(mask, 32));
   return o.equal(bits, o.constant(wanted, 32));
+}
+
+/** How it is decided whether WebAssembly's result stands. */
+export interface Proof {
+  /** Neither operands nor result cause an exception other than #P. */
+  readonly isPlain: Condition;
+  /** MXCSR lets an inexact result pass. */
+  readonly isSettled: Condition;
+  /** Nothing was rounded; only computed when MXCSR does not. */
+  readonly isExact?: () => Condition;
+}
+
+/** Does `take` where the proof holds, else `ask`. */
+export function takeOrAsk(o: Operations, proof: Proof, take: () => void, ask: () => void): void {
+  const { isPlain, isSettled, isExact } = proof;
+  const askUnlessExact = (): void => {
+    if (isExact === undefined) ask();
+    else o.when(o.both(isPlain, isExact()), take, ask);
+  };
+  o.when(o.both(isSettled, isPlain), take, askUnlessExact);
 }

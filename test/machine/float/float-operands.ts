@@ -45,12 +45,20 @@ function boundaryExponent(random: () => number, layout: Layout): number {
   return Math.min(Math.max(moved, 0), exponentMaximum);
 }
 
+/** About half of the bits: products of two such numbers just fit or just do not. */
+export function halfFraction(random: () => number, fraction: bigint): bigint {
+  const low = fraction / 2n + BigInt(random() % 2);
+  const bits = randomBits(random, Number(fraction));
+  return ((bits >> low) << low) | (1n << low);
+}
+
 function someFraction(random: () => number, { fraction }: Layout): bigint {
   const bits = randomBits(random, Number(fraction));
   const top = (1n << fraction) - 1n;
   const choices = [0n, 0n, 1n, top, top >> 1n, 1n << (fraction - 1n), bits, bits, bits];
   const sparse = bits & (top << (fraction - BigInt(1 + (random() % 12)))) & top;
-  return [...choices, sparse, sparse][random() % (choices.length + 2)]!;
+  const half = halfFraction(random, fraction);
+  return [...choices, sparse, sparse, half][random() % (choices.length + 3)]!;
 }
 
 /** Positive numbers at the limits of integers and of singles, with their neighbours. */
