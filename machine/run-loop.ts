@@ -35,6 +35,8 @@ export type MachineRequest = Extract<StopReason, { kind: 'debug-exit' | 'reset-r
 export class RunLoop {
   private readonly parts: RunLoopParts;
   private requested: MachineRequest | undefined;
+  /** The breakpoint that stands at this position is to be passed. */
+  private passed: { readonly rip: bigint; readonly icount: bigint } | undefined;
 
   constructor(parts: RunLoopParts) {
     this.parts = parts;
@@ -54,23 +56,24 @@ export class RunLoop {
     const { cpu, clock } = this.parts;
     const { state } = cpu;
     const end = state.icount + BigInt(options.budget);
-    const from = { rip: state.rip, icount: state.icount };
+    this.passed = options.passBreakpoint === true ? this.position() : undefined;
     for (;;) {
       clock.fireDue();
       const boundary = this.atBoundary(options);
       if (boundary !== undefined) return boundary;
       const left = end - state.icount;
       if (left <= 0n) return { kind: options.step === true ? 'step' : 'budget' };
-      if (cpu.halted) {
-        const stop = this.whileHalted(options);
-        if (stop !== undefined) return stop;
-        continue;
-      }
-      const isPassing =
-        options.passBreakpoint === true && state.rip === from.rip && state.icount === from.icount;
-      const stop = this.runEngine(left, isPassing, options.step === true);
+      const stop = cpu.halted
+        ? this.whileHalted(options)
+        : this.runEngine(left, options.step === true);
       if (stop !== undefined) return stop;
     }
+  }
+
+  /** Where the CPU stands between two instructions. */
+  private position(): { readonly rip: bigint; readonly icount: bigint } {
+    const { rip, icount } = this.parts.cpu.state;
+    return { rip, icount };
   }
 
   /** Delivers what waits at this boundary. */
@@ -107,9 +110,10 @@ export class RunLoop {
     return undefined;
   }
 
-  private runEngine(left: bigint, isPassing: boolean, isStep: boolean): StopReason | undefined {
+  private runEngine(left: bigint, isStep: boolean): StopReason | undefined {
     const { cpu, engine, hooks, view } = this.parts;
     const { state } = cpu;
+    const isPassing = this.passed?.rip === state.rip && this.passed.icount === state.icount;
     if (isPassing) hooks.runHooks(this.linearRip(), view);
     const isTrapping = (state.rflagsSystem & BigInt(RFLAGS_TF)) !== 0n;
     const budget = isTrapping || isStep ? 1n : this.untilNextEvent(left);
@@ -127,7 +131,7 @@ export class RunLoop {
         return isStep ? { kind: 'step' } : undefined;
       }
       case 'breakpoint':
-        return this.atBreakpoint(left, isStep);
+        return this.atBreakpoint();
       default:
         return assertNever(exit);
     }
@@ -169,7 +173,7 @@ export class RunLoop {
     return report === undefined ? undefined : { kind: 'triple-fault', report };
   }
 
-  private atBreakpoint(left: bigint, isStep: boolean): StopReason | undefined {
+  private atBreakpoint(): StopReason | undefined {
     const { cpu, hooks, view } = this.parts;
     const { state } = cpu;
     const linear = this.linearRip();
@@ -181,7 +185,8 @@ export class RunLoop {
       return report === undefined ? undefined : { kind: 'triple-fault', report };
     }
     // Only a hook: past it and on.
-    return this.runEngine(left, true, isStep);
+    this.passed = this.position();
+    return undefined;
   }
 
   private linearRip(): bigint {

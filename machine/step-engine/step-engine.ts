@@ -166,7 +166,8 @@ export class StepEngine implements Engine {
     this.updateLookupTag(key);
     const entry = jumpCacheEntry(state.rip);
     if (this.quads[entry / 8] === state.rip && this.words[entry / 4 + 3] === state.lookupTag) {
-      return this.words[entry / 4 + 2]!;
+      const known = this.words[entry / 4 + 2]!;
+      if (this.arena.handler(known) !== PSEUDO_HANDLER.invalid) return known;
     }
     const record = this.resolve(key);
     if (isFault(record)) return record;
