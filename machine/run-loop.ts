@@ -101,9 +101,11 @@ export class RunLoop {
 
   /** A halted CPU: time goes on to the next event, or the caller is told to wait for it. */
   private whileHalted(options: RunOptions): StopReason | undefined {
-    const { clock } = this.parts;
+    const { clock, cpu } = this.parts;
     const next = clock.nextEventAt();
-    if (next === undefined) return { kind: 'idle', ticks: undefined };
+    // With interrupts off only an NMI could wake it, and no chip sends one.
+    const isDead = (cpu.state.rflagsSystem & BigInt(RFLAGS_IF)) === 0n;
+    if (next === undefined || isDead) return { kind: 'idle', ticks: undefined };
     const ticks = next - clock.now();
     if (options.skipIdle !== true && options.step !== true) return { kind: 'idle', ticks };
     clock.skip(ticks > 0n ? ticks : 0n);

@@ -1,0 +1,163 @@
+/** The machine's loop and the step engine on guests of a few bytes. */
+import { describe, expect, it } from 'vitest';
+import { CODE_ADDRESS, kernelMachine, smallGuest } from './small-guest.ts';
+
+const BASE = BigInt(CODE_ADDRESS);
+
+/** mov eax, value */
+function movEax(value: number): number[] {
+  return [0xb8, value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, (value >>> 24) & 0xff];
+}
+
+/** out 0xf4, eax: the debug exit */
+const EXIT = [0xe7, 0xf4];
+/** inc eax; jmp to itself */
+const COUNT_FOREVER = [0x40, 0xeb, 0xfd];
+
+describe('the machine', () => {
+  it('runs a guest to its debug exit and gives the value it wrote', () => {
+    const machine = smallGuest([...movEax(42), ...EXIT]);
+    expect(machine.run({ budget: 100 })).toEqual({ kind: 'debug-exit', value: 42 });
+    expect(machine.icount).toBe(2n);
+    expect(machine.readRegister('rip')).toBe(BASE + 7n);
+  });
+
+  it('stops a hot loop exactly at its budget', () => {
+    const machine = smallGuest(COUNT_FOREVER);
+    for (const budget of [1, 2, 3, 1000, 99_999]) {
+      const before = machine.icount;
+      expect(machine.run({ budget })).toEqual({ kind: 'budget' });
+      expect(machine.icount - before).toBe(BigInt(budget));
+    }
+  });
+
+  it('stops before the instruction at a breakpoint and passes it when told to', () => {
+    const machine = smallGuest(COUNT_FOREVER);
+    machine.addBreakpoint(BASE + 1n);
+    machine.addBreakpoint(BASE + 1n);
+    expect(machine.run({ budget: 1000 })).toEqual({ kind: 'breakpoint', address: BASE + 1n });
+    const eax = machine.readRegister('rax');
+    expect(machine.run({ budget: 1000 }).kind).toBe('breakpoint');
+    expect(machine.readRegister('rax')).toBe(eax);
+    expect(machine.run({ budget: 1000, passBreakpoint: true }).kind).toBe('breakpoint');
+    expect(machine.readRegister('rax')).toBe(eax! + 1n);
+    machine.removeBreakpoint(BASE + 1n);
+    expect(machine.run({ budget: 1000 }).kind).toBe('budget');
+  });
+
+  it('runs a hook once each time control comes to its address, without stopping', () => {
+    const machine = smallGuest(COUNT_FOREVER);
+    const seen: bigint[] = [];
+    const remove = machine.addExecutionHook(BASE + 1n, (view) => seen.push(view.icount));
+    for (let slice = 0; slice < 5; slice++) machine.run({ budget: 3 });
+    expect(seen).toEqual([1n, 3n, 5n, 7n, 9n, 11n, 13n]);
+    machine.addBreakpoint(BASE + 1n);
+    expect(machine.run({ budget: 10 }).kind).toBe('breakpoint');
+    expect(machine.run({ budget: 10, passBreakpoint: true }).kind).toBe('breakpoint');
+    expect(seen.slice(7)).toEqual([15n, 17n]);
+    remove();
+    machine.removeBreakpoint(BASE + 1n);
+    machine.run({ budget: 100 });
+    expect(seen).toHaveLength(9);
+  });
+
+  it('stops after a store to a watched place and names it', () => {
+    // mov [0x102000], eax; inc eax; jmp back
+    const machine = smallGuest([0xa3, 0x00, 0x20, 0x10, 0x00, 0x40, 0xeb, 0xf8]);
+    machine.run({ budget: 300 });
+    machine.addWatchpoint(0x10_2002n, 1, 'write');
+    const stop = machine.run({ budget: 300 });
+    expect(stop).toEqual({ kind: 'watchpoint', address: 0x10_2002n, watch: 'write' });
+    expect(machine.readRegister('rip')).toBe(BASE + 5n);
+    machine.removeWatchpoint(0x10_2002n, 1, 'write');
+    expect(machine.run({ budget: 300 }).kind).toBe('budget');
+  });
+
+  it('sees code that the guest has changed, also in the page that runs', () => {
+    // mov byte [target], 0x48 (dec eax); target: inc eax; out 0xf4, eax
+    const target = CODE_ADDRESS + 12;
+    const address = [target & 0xff, (target >> 8) & 0xff, (target >> 16) & 0xff, 0];
+    const code = [...movEax(10), 0xc6, 0x05, ...address, 0x48, 0x40, ...EXIT];
+    expect(smallGuest(code).run({ budget: 100 })).toEqual({ kind: 'debug-exit', value: 9 });
+  });
+
+  it('sees code that the debugger has changed', () => {
+    const machine = smallGuest(COUNT_FOREVER);
+    machine.run({ budget: 1000 });
+    machine.writeLinear(BASE, Uint8Array.of(0x48)); // dec eax
+    const before = machine.readRegister('rax')!;
+    machine.run({ budget: 10 });
+    expect(machine.readRegister('rax')).toBe(before - 5n);
+  });
+
+  it('executes an instruction that lies across two pages, and sees its second half change', () => {
+    // At 0x100ffd: mov eax, imm32 crosses into 0x101000; then out 0xf4, eax.
+    const jump = 0x10_0ffd - (CODE_ADDRESS + 5);
+    const code = [0xe9, jump & 0xff, (jump >> 8) & 0xff, 0, 0];
+    const padded = new Array<number>(0x10_0ffd - CODE_ADDRESS).fill(0x90);
+    code.forEach((byte, index) => (padded[index] = byte));
+    const image = [...padded, ...movEax(7), ...EXIT, 0xeb, 0xf7];
+    const machine = smallGuest(image);
+    expect(machine.run({ budget: 100 })).toEqual({ kind: 'debug-exit', value: 7 });
+    machine.writeLinear(0x10_1000n, Uint8Array.of(1));
+    const stop = machine.run({ budget: 100 });
+    expect(stop).toEqual({ kind: 'debug-exit', value: 7 + (1 << 16) });
+  });
+
+  it('is idle at HLT with nothing armed, and never wakes with interrupts off', () => {
+    const machine = smallGuest([0xfa, 0xf4, 0xeb, 0xfd]);
+    expect(machine.run({ budget: 1000 })).toEqual({ kind: 'idle', ticks: undefined });
+    expect(machine.run({ budget: 1000, skipIdle: true })).toEqual({
+      kind: 'idle',
+      ticks: undefined,
+    });
+    expect(machine.icount).toBe(2n);
+  });
+
+  it('reports a triple fault with its chain, and survives it', () => {
+    // An IDT of limit 0 and ud2: #UD, then #GP on delivery, #DF, triple fault.
+    const machine = smallGuest([0x0f, 0x01, 0x1d, 0x00, 0x30, 0x10, 0x00, 0x0f, 0x0b]);
+    const stop = machine.run({ budget: 1000 });
+    if (stop.kind !== 'triple-fault') throw new Error(`stopped with ${stop.kind}`);
+    expect(stop.report.rip).toBe(BASE + 7n);
+    expect(stop.report.chain[0]?.vector).toBe(6);
+    expect(stop.report.chain.map(({ vector }) => vector)).toContain(8);
+    machine.reset();
+    expect(machine.run({ budget: 1000 }).kind).toBe('triple-fault');
+  });
+
+  it('asks for a reset when the guest does', () => {
+    // mov al, 0xfe; out 0x64, al
+    const machine = smallGuest([0xb0, 0xfe, 0xe6, 0x64]);
+    expect(machine.run({ budget: 100 })).toEqual({ kind: 'reset-request' });
+  });
+
+  it('counts each pass of REP as an instruction and stops inside it', () => {
+    // mov ecx, 1000; mov edi, 0x102000; mov al, 0x55; rep stosb
+    const code = [0xb9, 0xe8, 3, 0, 0, 0xbf, 0x00, 0x20, 0x10, 0x00, 0xb0, 0x55, 0xf3, 0xaa];
+    const machine = smallGuest([...code, ...EXIT]);
+    machine.run({ budget: 3 + 600 });
+    expect(machine.readRegister('rcx')).toBe(400n);
+    expect(machine.readRegister('rip')).toBe(BASE + 12n);
+    expect(machine.readLinear(0x10_2000n + 599n, 2)).toEqual(Uint8Array.of(0x55, 0));
+    machine.run({ budget: 1000 });
+    expect(machine.icount).toBe(3n + 1000n + 1n);
+  });
+
+  it('boots the kernel, whose tests pass, and keeps what it wrote', () => {
+    const machine = kernelMachine('test');
+    let text = '';
+    const observed = kernelMachine('test', {
+      onSerialOutput: (bytes) => (text += Buffer.from(bytes).toString('latin1')),
+    });
+    for (const each of [machine, observed]) {
+      expect(each.run({ budget: 100_000_000, skipIdle: true })).toEqual({
+        kind: 'debug-exit',
+        value: 0,
+      });
+    }
+    expect(text).toContain('[TEST] summary: kernel-mode 6 passed, 0 failed');
+    expect(text).toContain('[TEST] summary: ring-3 6 passed, 0 failed');
+    expect(Buffer.from(machine.serialHistory()).toString('latin1')).toBe(text);
+  });
+});
