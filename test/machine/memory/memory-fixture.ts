@@ -32,9 +32,9 @@ export interface MemoryFixture {
   readonly memory: GuestMemory;
   readonly notes: string[];
   /** Quadword or doubleword of RAM. */
-  read64(physical: number): bigint;
-  write64(physical: number, value: bigint): void;
-  write32(physical: number, value: number): void;
+  readonly read64: (physical: number) => bigint;
+  readonly write64: (physical: number, value: bigint) => void;
+  readonly write32: (physical: number, value: number) => void;
   /** The quadword at a host offset that slowRead or slowWrite gave. */
   readonly host: DataView;
 }
