@@ -138,6 +138,6 @@ function innerStack(
   const pointer = memory.linear.read(state.trBase + BigInt(offset), 8, implicitContext);
   if (isFault(pointer)) return pointer;
   if (!isCanonical(pointer)) return fault(VECTOR.SS, 0);
-  const context = memory.registers.contextAt(level);
-  return { segment: undefined, stack: { ...flatStack(pointer), context } };
+  const stack = flatStack(pointer, memory.registers.contextAt(level));
+  return { segment: undefined, stack };
 }

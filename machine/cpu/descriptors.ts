@@ -4,16 +4,17 @@
  */
 import { fault, isFault, VECTOR, type GuestFault } from '../guest-fault.ts';
 import { SEGMENT_REGISTERS, type SegmentRegister } from '../instructions/operand.ts';
+import { WORD } from '../state/fields.ts';
 import type { Cpu } from './cpu.ts';
 import {
   ATTRIBUTES_MASK,
   SEGMENT_ACCESSED,
-  SEGMENT_CODE_OR_DATA,
   SEGMENT_GRANULAR,
   SEGMENT_LONG,
   has,
-  isCode,
+  isConformingCode,
   isLongModeActive,
+  privilegeLevel,
 } from './segment-attributes.ts';
 
 export interface Descriptor {
@@ -99,27 +100,47 @@ export function markAccessed(cpu: Cpu, descriptor: Descriptor): GuestFault | und
   return cpu.memory.linear.write(descriptor.address + 5n, 1, type, context);
 }
 
-/** What the hidden part of a segment register holds. */
+/** What a segment register holds, the hidden part included. */
 export interface SegmentContents {
   readonly selector: number;
-  readonly base: bigint;
+  /** 32 bits: only MSRs give FS and GS a longer one. */
+  readonly base: number;
   readonly limit: number;
   readonly attributes: number;
 }
 
+/*
+ * Where the parts lie in `state.words`. Field names put together from the segment's name made strings
+ * at each load and took most of the time of SYSCALL and IRET.
+ */
+const SEGMENT_WORDS = {
+  es: words(WORD.esSelector, WORD.esBase, WORD.esLimit, WORD.esAttributes),
+  cs: words(WORD.csSelector, WORD.csBase, WORD.csLimit, WORD.csAttributes),
+  ss: words(WORD.ssSelector, WORD.ssBase, WORD.ssLimit, WORD.ssAttributes),
+  ds: words(WORD.dsSelector, WORD.dsBase, WORD.dsLimit, WORD.dsAttributes),
+  fs: words(WORD.fsSelector, WORD.fsBase, WORD.fsLimit, WORD.fsAttributes),
+  gs: words(WORD.gsSelector, WORD.gsBase, WORD.gsLimit, WORD.gsAttributes),
+};
+
+function words(selector: number, base: number, limit: number, attributes: number): SegmentContents {
+  return { selector, base, limit, attributes };
+}
+
 export function setSegment(cpu: Cpu, name: SegmentRegister, contents: SegmentContents): void {
-  const { state } = cpu;
-  state[`${name}Selector`] = contents.selector;
-  state[`${name}Base`] = contents.base;
-  state[`${name}Limit`] = contents.limit;
-  state[`${name}Attributes`] = contents.attributes;
+  const { words } = cpu.state;
+  const index = SEGMENT_WORDS[name];
+  words[index.selector] = contents.selector;
+  words[index.base] = contents.base;
+  words[index.base + 1] = 0;
+  words[index.limit] = contents.limit;
+  words[index.attributes] = contents.attributes;
 }
 
 /** Puts a checked descriptor into a data segment register. */
 export function loadDescriptor(cpu: Cpu, name: SegmentRegister, descriptor: Descriptor): void {
   setSegment(cpu, name, {
     selector: descriptor.selector,
-    base: BigInt(descriptor.base),
+    base: descriptor.base,
     limit: descriptor.limit,
     attributes: descriptor.attributes | SEGMENT_ACCESSED,
   });
@@ -127,7 +148,7 @@ export function loadDescriptor(cpu: Cpu, name: SegmentRegister, descriptor: Desc
 
 /** A null selector in a data segment register: unusable outside 64-bit mode. */
 export function loadNull(cpu: Cpu, name: SegmentRegister, selector: number): void {
-  setSegment(cpu, name, { selector, base: 0n, limit: 0, attributes: 0 });
+  setSegment(cpu, name, { selector, base: 0, limit: 0, attributes: 0 });
 }
 
 /** Puts a checked code descriptor into CS and makes `cpl` the privilege level. */
@@ -135,7 +156,7 @@ export function loadCode(cpu: Cpu, descriptor: Descriptor, cpl: number): void {
   const isLong = isLongModeActive(cpu.state) && has(descriptor.attributes, SEGMENT_LONG);
   setSegment(cpu, 'cs', {
     selector: (descriptor.selector & 0xfffc) | cpl,
-    base: isLong ? 0n : BigInt(descriptor.base),
+    base: isLong ? 0 : descriptor.base,
     limit: descriptor.limit,
     attributes: descriptor.attributes | SEGMENT_ACCESSED,
   });
@@ -154,11 +175,13 @@ export function segmentName(number: number): SegmentRegister {
  * (Intel SDM 2A, "IRET/RET", RETURN-TO-OUTER-PRIVILEGE-LEVEL).
  */
 export function dropPrivilegedSegments(cpu: Cpu): void {
-  for (const name of ['es', 'ds', 'fs', 'gs'] as const) {
-    const attributes = cpu.state[`${name}Attributes`];
-    const isConforming = has(attributes, SEGMENT_CODE_OR_DATA | 4) && isCode(attributes);
-    const level = (attributes >>> 5) & 3;
-    const isTooPrivileged = level < cpu.state.cpl && !isConforming;
-    if (isTooPrivileged && !isNull(cpu.state[`${name}Selector`])) loadNull(cpu, name, 0);
+  const { words, cpl } = cpu.state;
+  for (const name of DATA_SEGMENTS) {
+    const index = SEGMENT_WORDS[name];
+    const attributes = words[index.attributes]!;
+    const isTooPrivileged = privilegeLevel(attributes) < cpl && !isConformingCode(attributes);
+    if (isTooPrivileged && !isNull(words[index.selector]!)) loadNull(cpu, name, 0);
   }
 }
+
+const DATA_SEGMENTS = ['es', 'ds', 'fs', 'gs'] as const;

@@ -49,7 +49,7 @@ export function enterHandler64(cpu: Cpu, event: HandlerEvent): GuestFault | unde
     event.returnRip,
   ];
   if (event.errorCode !== undefined) frame.push(BigInt(event.errorCode));
-  const stack = { ...flatStack(pointer & ~15n), context: memory.registers.contextAt(level) };
+  const stack = flatStack(pointer & ~15n, memory.registers.contextAt(level));
   const failed = markAccessed(cpu, code);
   if (failed !== undefined) return failed;
   const rsp = pushAll(cpu, stack, frame, 8, externalBit(event));

@@ -2,7 +2,9 @@
  * The bits of a descriptor's second half as state/fields.ts keeps them (Intel SDM 3A §3.4.5): type in
  * 0–3, S 4, DPL 5–6, P 7, AVL 12, L 13, D/B 14, G 15. Bits 8–11 belong to the limit and are 0.
  */
-import type { CpuState } from '../state/fields.ts';
+import { WORD, type CpuState } from '../state/fields.ts';
+
+const EFER_LMA = 1 << 10;
 
 export const ATTRIBUTES_MASK = 0xf0ff;
 export const SEGMENT_ACCESSED = 1;
@@ -78,6 +80,6 @@ export function isIn64BitMode(state: CpuState): boolean {
   return isLongModeActive(state) && has(state.csAttributes, SEGMENT_LONG);
 }
 
-export function isLongModeActive(state: CpuState): boolean {
-  return (state.efer & (1n << 10n)) !== 0n;
+export function isLongModeActive({ words }: CpuState): boolean {
+  return (words[WORD.efer]! & EFER_LMA) !== 0;
 }

@@ -24,7 +24,7 @@ export interface Stack {
 export function currentStack(cpu: Cpu): Stack {
   const { state, memory } = cpu;
   const context = memory.registers.context;
-  if (isIn64BitMode(state)) return { ...flatStack(state.rsp), context };
+  if (isIn64BitMode(state)) return flatStack(state.rsp, context);
   const width = has(state.ssAttributes, SEGMENT_BIG) ? 32 : 16;
   const hasLimit = !has(state.ssAttributes, SEGMENT_EXPAND_DOWN);
   return {
@@ -36,9 +36,9 @@ export function currentStack(cpu: Cpu): Stack {
   };
 }
 
-/** A stack of 64-bit mode; the caller adds the context. */
-export function flatStack(pointer: bigint): Omit<Stack, 'context'> {
-  return { base: 0n, pointer, width: 64, limit: undefined };
+/** A stack of 64-bit mode. */
+export function flatStack(pointer: bigint, context: TlbContext): Stack {
+  return { base: 0n, pointer, width: 64, limit: undefined, context };
 }
 
 /** The stack pointer after `values` have been pushed, the first value first; all or nothing. */

@@ -74,10 +74,17 @@ export function sysexit(cpu: Cpu, operandWidth: number): GuestFault | undefined 
 }
 
 function loadFlat(cpu: Cpu, code: number, stack: number, level: number, isLong: boolean): void {
-  const flat = { base: 0n, limit: FLAT_LIMIT };
-  const codeSelector = (code & 0xfffc) | level;
-  setSegment(cpu, 'cs', { ...flat, selector: codeSelector, attributes: flatCode(level, isLong) });
-  const stackSelector = (stack & 0xfffc) | level;
-  setSegment(cpu, 'ss', { ...flat, selector: stackSelector, attributes: flatData(level) });
+  setSegment(cpu, 'cs', {
+    selector: (code & 0xfffc) | level,
+    base: 0,
+    limit: FLAT_LIMIT,
+    attributes: flatCode(level, isLong),
+  });
+  setSegment(cpu, 'ss', {
+    selector: (stack & 0xfffc) | level,
+    base: 0,
+    limit: FLAT_LIMIT,
+    attributes: flatData(level),
+  });
   cpu.setPrivilegeLevel(level);
 }
