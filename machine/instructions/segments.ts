@@ -165,15 +165,21 @@ function swapGsBase(o: Operations): void {
   o.writeField('kernelGsBase', active);
 }
 
-/** RPL of the first selector is raised to that of the second; ZF tells whether it was. */
+/**
+ * RPL of the first selector is raised to that of the second; ZF tells whether it was. Only then is
+ * memory written, or write permission asked for: its address is made twice, because a load and a
+ * store by one address become one access.
+ */
 function adjustRpl(o: Operations, destination: Operand, source: Operand): void {
-  const selector = o.read(destination);
+  const isMemory = destination.kind === 'memory';
+  const selector = isMemory ? o.load(linearAddressOf(o, destination), 16) : o.read(destination);
   const three = o.constant(3, 16);
   const rpl = o.and(o.read(source), three);
   const isLower = o.lessUnsigned(o.and(selector, three), rpl);
   const raised = o.or(o.and(selector, o.not(three)), rpl);
+  if (isMemory) o.when(isLower, () => o.store(linearAddressOf(o, destination), raised));
+  else o.write(destination, o.select(isLower, raised, selector));
   o.setFlag('ZF', isLower);
-  o.write(destination, o.select(isLower, raised, selector));
 }
 
 export const SEGMENTS: readonly InstructionDefinition[] = [
