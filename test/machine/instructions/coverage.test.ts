@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { INSTRUCTIONS } from '../../../machine/instructions/index.ts';
+import { coverageOf, formsWithoutVectors, readReport, reportText } from './coverage-report.ts';
 import { formsOf } from './forms.ts';
 import { NOT_ON_HARDWARE } from './not-on-hardware.ts';
 import { groupOf, loadHardwareVectors, loadManualVectors } from './vector-store.ts';
@@ -10,14 +11,15 @@ const manual = loadManualVectors();
 const onHardware = new Set(hardware.flatMap(({ vectors }) => vectors.map(({ form }) => form)));
 const byHand = new Set(manual.flatMap(({ vectors }) => vectors.map(({ form }) => form)));
 
-/** The report: defined forms without any vector. */
-function formsWithoutVectors(): string[] {
-  return forms.map(({ name }) => name).filter((name) => !onHardware.has(name) && !byHand.has(name));
-}
+const coverage = coverageOf(forms, hardware, manual);
 
 describe('the vectors', () => {
   test('leave no defined form out', () => {
-    expect(formsWithoutVectors()).toEqual([]);
+    expect(formsWithoutVectors(coverage)).toEqual([]);
+  });
+
+  test('are those that the report lists', () => {
+    expect(readReport()).toBe(reportText(coverage));
   });
 
   test('come from the hardware but for the instructions that the table excepts', () => {

@@ -29,6 +29,9 @@ export interface CaseRunner {
   run(setup: Setup): Outcome;
 }
 
+/** The engine under test. */
+export type MakeEngine = (cpu: Cpu, memory: WebAssembly.Memory) => Engine;
+
 const WASM_PAGE = 65536;
 /** More instructions than any case takes. */
 const PATIENCE = 20_000;
@@ -60,7 +63,7 @@ export class EmulatedCpu implements CaseRunner {
   private exception: number | undefined;
   private errorCode = 0n;
 
-  constructor() {
+  constructor(makeEngine: MakeEngine = (cpu, memory) => new StepEngine(cpu, memory)) {
     const pages = (RAM_BASE + WORLD_BYTES) / WASM_PAGE;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const note = (): void => undefined;
@@ -75,7 +78,7 @@ export class EmulatedCpu implements CaseRunner {
       clock: { now: () => 0n, schedule: note, cancel: note },
       note,
     });
-    this.engine = new StepEngine(this.cpu, memory);
+    this.engine = makeEngine(this.cpu, memory);
     this.ram.set(IMAGE);
   }
 

@@ -90,8 +90,9 @@ function choosePrefixes(builder: CaseBuilder): void {
 
 /** LOCK where it may stand at times, and where it may not rarely. */
 function chooseLock(builder: CaseBuilder): void {
-  // AMD's processors execute VERW with LOCK, against both manuals.
-  if (builder.form.definition.mnemonic === 'verw') return;
+  // AMD's processors execute VERW with LOCK, against both manuals, and take LOCK MOV CR0 for CR8.
+  const isControl = codedOperands(builder.form).some(({ letter }) => letter === 'C');
+  if (builder.form.definition.mnemonic === 'verw' || isControl) return;
   const isAllowed = builder.form.definition.lock === true && builder.memory !== undefined;
   if (builder.random.once(isAllowed ? 3 : 24)) builder.parts.prefixes.push(LOCK_PREFIX);
 }

@@ -6,8 +6,9 @@
  */
 import { expect, test } from 'vitest';
 import { INSTRUCTIONS } from '../../../../machine/instructions/index.ts';
+import { coverageOf, writeReport } from '../coverage-report.ts';
 import { formsOf } from '../forms.ts';
-import { storeHardwareVectors } from '../vector-store.ts';
+import { loadHardwareVectors, loadManualVectors, storeHardwareVectors } from '../vector-store.ts';
 import { generateVectors } from './generator.ts';
 import { Hardware, hasHardware } from './hardware.ts';
 
@@ -18,6 +19,8 @@ test.runIf(isWanted)('the stored vectors are made anew on this processor', () =>
   const hardware = new Hardware();
   const vectors = generateVectors(INSTRUCTIONS, hardware);
   hardware.dispose();
-  storeHardwareVectors(formsOf(INSTRUCTIONS), vectors);
+  const forms = formsOf(INSTRUCTIONS);
+  storeHardwareVectors(forms, vectors);
+  writeReport(coverageOf(forms, loadHardwareVectors(), loadManualVectors()));
   expect(vectors.length).toBeGreaterThan(3000);
 });

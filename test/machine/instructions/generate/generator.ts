@@ -31,7 +31,7 @@ function caseCount(form: Form): number {
   );
   const isFloat = definition.sse === true && /(ps|pd|ss|sd)$/.test(definition.mnemonic);
   const extras = [hasWidths, encoding.mod === 'any', definition.repeat !== undefined, isFloat];
-  return 5 + extras.filter(Boolean).length * 3;
+  return 8 + extras.filter(Boolean).length * 5;
 }
 
 const PAGE_FAULT = 15n;
