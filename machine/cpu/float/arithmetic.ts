@@ -76,7 +76,8 @@ function addUnpacked(
   const exponent = Math.min(left.exponent, right.exponent);
   const sum = signedAt(left, exponent) + signedAt(right, exponent);
   if (sum === 0n) return { bits: signed(isZeroNegative(left, right, mxcsr), 0n, format), flags: 0 };
-  return roundFloat(sum < 0n, sum < 0n ? -sum : sum, exponent, format, mxcsr);
+  const significand = sum < 0n ? -sum : sum;
+  return roundFloat({ isNegative: sum < 0n, significand, exponent }, format, mxcsr);
 }
 
 /** The number as a multiple of 2^exponent. */
@@ -99,7 +100,8 @@ export const multiplyFloat = binary((left, right, format, mxcsr) => {
   }
   const product = left.significand * right.significand;
   if (product === 0n) return { bits: signed(isNegative, 0n, format), flags: 0 };
-  return roundFloat(isNegative, product, left.exponent + right.exponent, format, mxcsr);
+  const exponent = left.exponent + right.exponent;
+  return roundFloat({ isNegative, significand: product, exponent }, format, mxcsr);
 });
 
 export const divideFloat = binary((left, right, format, mxcsr) => {
@@ -120,7 +122,8 @@ export const divideFloat = binary((left, right, format, mxcsr) => {
   const quotient = dividend / right.significand;
   const sticky = quotient * right.significand === dividend ? 0n : 1n;
   const exponent = left.exponent - right.exponent - extra - 1;
-  return roundFloat(isNegative, (quotient << 1n) | sticky, exponent, format, mxcsr);
+  const significand = (quotient << 1n) | sticky;
+  return roundFloat({ isNegative, significand, exponent }, format, mxcsr);
 });
 
 /** Square root; of a negative number other than −0 it is invalid. */
@@ -139,7 +142,8 @@ export function squareRootFloat(bits: bigint, format: FloatFormat, mxcsr: number
   const root = integerSquareRoot(radicand);
   const sticky = root * root === radicand ? 0n : 1n;
   const exponent = (value.exponent - extra) / 2 - 1;
-  const rounded = roundFloat(false, (root << 1n) | sticky, exponent, format, mxcsr);
+  const significand = (root << 1n) | sticky;
+  const rounded = roundFloat({ isNegative: false, significand, exponent }, format, mxcsr);
   return { bits: rounded.bits, flags: rounded.flags | denormalFlag(value) };
 }
 

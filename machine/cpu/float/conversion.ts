@@ -29,7 +29,7 @@ export function convertFloat(
   if (value.kind === 'infinite' || isZero(value)) {
     return { bits: signed(value.isNegative, special, to), flags: 0 };
   }
-  const rounded = roundFloat(value.isNegative, value.significand, value.exponent, to, mxcsr);
+  const rounded = roundFloat(value, to, mxcsr);
   return { bits: rounded.bits, flags: rounded.flags | denormalFlag(value) };
 }
 
@@ -43,12 +43,13 @@ function convertNan(bits: bigint, from: FloatFormat, to: FloatFormat): bigint {
 /** A signed integer as a number of `format`; only precision can be lost. */
 export function floatFromInteger(value: bigint, format: FloatFormat, mxcsr: number): FloatResult {
   if (value === 0n) return { bits: 0n, flags: 0 };
-  return roundFloat(value < 0n, value < 0n ? -value : value, 0, format, mxcsr);
+  const significand = value < 0n ? -value : value;
+  return roundFloat({ isNegative: value < 0n, significand, exponent: 0 }, format, mxcsr);
 }
 
 /**
- * A number as a signed integer of `width` bits, in its bits, rounded by MXCSR or towards zero. What
- * does not fit is invalid and gives the "integer indefinite", the sign bit alone. A denormal is no
+ * A number as a signed integer of `width` bits, in its bits, rounded by MXCSR (truncating() makes
+ * that towards zero). What does not fit is invalid and gives the "integer indefinite", the sign bit alone. A denormal is no
  * exception of its own here.
  */
 export function integerFromFloat(
@@ -56,12 +57,11 @@ export function integerFromFloat(
   format: FloatFormat,
   width: 32 | 64,
   mxcsr: number,
-  rounding: 'rounded' | 'truncated',
 ): FloatResult {
   const value = unpackFloat(bits, format, mxcsr);
   const indefinite = 1n << BigInt(width - 1);
   if (value.kind === 'finite') {
-    const { integer, isInexact } = toInteger(value, mxcsr, rounding);
+    const { integer, isInexact } = toInteger(value, mxcsr);
     if (BigInt.asIntN(width, integer) === integer) {
       const flags = isInexact ? FLOAT_FLAG.precision : 0;
       return { bits: BigInt.asUintN(width, integer), flags };
@@ -73,10 +73,9 @@ export function integerFromFloat(
 function toInteger(
   value: UnpackedFloat,
   mxcsr: number,
-  rounding: 'rounded' | 'truncated',
 ): { readonly integer: bigint; readonly isInexact: boolean } {
-  const mode = rounding === 'truncated' ? 'truncate' : roundingMode(mxcsr);
-  const rounded = shiftRounded(value.significand, -value.exponent, value.isNegative, mode);
+  const { significand, exponent, isNegative } = value;
+  const rounded = shiftRounded(significand, -exponent, isNegative, roundingMode(mxcsr));
   const integer = value.isNegative ? -rounded.magnitude : rounded.magnitude;
   return { integer, isInexact: rounded.isInexact };
 }

@@ -22,6 +22,7 @@ import {
 } from './arithmetic.ts';
 import {
   compareFloat,
+  compareSignalling,
   isEqualFloat,
   isLessFloat,
   isLessOrEqualFloat,
@@ -33,6 +34,7 @@ import {
 import { convertFloat, floatFromInteger, integerFromFloat } from './conversion.ts';
 import { recordFloatExceptions } from './exceptions.ts';
 import { FLOAT32, FLOAT64, type FloatFormat, type FloatResult } from './format.ts';
+import { truncating } from './mxcsr.ts';
 
 /** Takes arguments from host0–host3 and leaves results in host0 and host1; or #XM. */
 export type FloatHostOperation = (state: CpuState) => GuestFault | undefined;
@@ -131,19 +133,21 @@ function narrowing(count: number): FloatHostOperation {
   });
 }
 
+const asItStands = (mxcsr: number): number => mxcsr;
+
 /** Packed numbers of `format` to 32-bit integers. */
-function toIntegers(format: FloatFormat, rounding: 'rounded' | 'truncated'): FloatHostOperation {
+function toIntegers(format: FloatFormat, control = asItStands): FloatHostOperation {
   return elementwise(
-    (value, _right, mxcsr) => integerFromFloat(value, format, 32, mxcsr, rounding),
+    (value, _right, mxcsr) => integerFromFloat(value, format, 32, control(mxcsr)),
     { count: 128 / format.width, source: format.width, target: 32 },
   );
 }
 
 /** One number of `format` to an integer of the width in the second argument. */
-function toInteger(format: FloatFormat, rounding: 'rounded' | 'truncated'): FloatHostOperation {
+function toInteger(format: FloatFormat, control = asItStands): FloatHostOperation {
   return elementwise(
     (value, width, mxcsr) =>
-      integerFromFloat(value, format, width === 32n ? 32 : 64, mxcsr, rounding),
+      integerFromFloat(value, format, width === 32n ? 32 : 64, control(mxcsr)),
     { count: 1, source: format.width, target: 64 },
   );
 }
@@ -162,16 +166,16 @@ const CONVERSIONS: Record<FloatConversion, FloatHostOperation> = {
   cvtss2sd: widening(1),
   cvtsd2ss: narrowing(1),
   cvtdq2ps: fromIntegers(FLOAT32, 32, 4),
-  cvtps2dq: toIntegers(FLOAT32, 'rounded'),
-  cvttps2dq: toIntegers(FLOAT32, 'truncated'),
-  cvtpd2dq: toIntegers(FLOAT64, 'rounded'),
-  cvttpd2dq: toIntegers(FLOAT64, 'truncated'),
+  cvtps2dq: toIntegers(FLOAT32),
+  cvttps2dq: toIntegers(FLOAT32, truncating),
+  cvtpd2dq: toIntegers(FLOAT64),
+  cvttpd2dq: toIntegers(FLOAT64, truncating),
   cvtsi2ss: fromIntegers(FLOAT32, 64, 1),
   cvtsi2sd: fromIntegers(FLOAT64, 64, 1),
-  cvtss2si: toInteger(FLOAT32, 'rounded'),
-  cvttss2si: toInteger(FLOAT32, 'truncated'),
-  cvtsd2si: toInteger(FLOAT64, 'rounded'),
-  cvttsd2si: toInteger(FLOAT64, 'truncated'),
+  cvtss2si: toInteger(FLOAT32),
+  cvttss2si: toInteger(FLOAT32, truncating),
+  cvtsd2si: toInteger(FLOAT64),
+  cvttsd2si: toInteger(FLOAT64, truncating),
 };
 
 /** ZF = bit 6, PF = bit 2, CF = bit 0 (Intel SDM 2A "COMISS"). */
@@ -182,10 +186,10 @@ const ORDERING_FLAGS: Record<FloatRelation, bigint> = {
   unordered: 0x45n,
 };
 
-function ordering(format: FloatFormat, isSignalling: boolean): FloatHostOperation {
+function ordering(format: FloatFormat, compare: typeof compareFloat): FloatHostOperation {
   return (state) => {
     const { host0, host1, mxcsr } = state;
-    const { relation, flags } = compareFloat(host0, host1, format, mxcsr, isSignalling);
+    const { relation, flags } = compare(host0, host1, format, mxcsr);
     const failure = recordFloatExceptions(state, flags);
     if (failure === undefined) state.host0 = ORDERING_FLAGS[relation];
     return failure;
@@ -193,10 +197,10 @@ function ordering(format: FloatFormat, isSignalling: boolean): FloatHostOperatio
 }
 
 const ORDERINGS: Record<FloatOrdering, FloatHostOperation> = {
-  comiss: ordering(FLOAT32, true),
-  comisd: ordering(FLOAT64, true),
-  ucomiss: ordering(FLOAT32, false),
-  ucomisd: ordering(FLOAT64, false),
+  comiss: ordering(FLOAT32, compareSignalling),
+  comisd: ordering(FLOAT64, compareSignalling),
+  ucomiss: ordering(FLOAT32, compareFloat),
+  ucomisd: ordering(FLOAT64, compareFloat),
 };
 
 /** One function for each name of FLOAT_OPERATIONS. */

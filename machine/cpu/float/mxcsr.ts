@@ -38,3 +38,8 @@ export function roundingMode(mxcsr: number): RoundingMode {
 export function unmaskedFlags(mxcsr: number): number {
   return ~(mxcsr >> 7) & 0x3f;
 }
+
+/** The same MXCSR with rounding towards zero, as CVTTSS2SI and its like want it. */
+export function truncating(mxcsr: number): number {
+  return mxcsr | 0x6000;
+}

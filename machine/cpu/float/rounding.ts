@@ -51,26 +51,27 @@ function roundsUp(
 }
 
 /**
- * ± significand × 2^exponent (significand not 0n) rounded to `format`. A result that is exact only
- * up to a remainder must carry that remainder as a sticky lowest bit, two or more bits below the
- * format's precision.
+ * ± significand × 2^exponent, significand not 0n. A number that is exact only up to a remainder must
+ * carry that remainder as a sticky lowest bit, two or more bits below the format's precision.
  */
-export function roundFloat(
-  isNegative: boolean,
-  significand: bigint,
-  exponent: number,
-  format: FloatFormat,
-  mxcsr: number,
-): FloatResult {
+export interface ExactNumber {
+  readonly isNegative: boolean;
+  readonly significand: bigint;
+  readonly exponent: number;
+}
+
+/** The number of `format` that MXCSR's rounding mode chooses, and the exceptions of that. */
+export function roundFloat(number: ExactNumber, format: FloatFormat, mxcsr: number): FloatResult {
+  const { isNegative, significand, exponent } = number;
   const mode = roundingMode(mxcsr);
   const precision = format.fractionBits + 1;
-  /** Exponent of the lowest bit: of the smallest normal numbers, and of this one if it may be any. */
-  const lowestPossible = 1 - format.bias - format.fractionBits;
+  // Exponents of the lowest bit: of the smallest normal numbers, and of this one if it may be any.
+  const lowestPossible = smallestExponent(format);
   const lowest = exponent + bitLength(significand) - precision;
   const free = shiftRounded(significand, lowest - exponent, isNegative, mode);
   if (lowest + bitLength(free.magnitude) - precision < lowestPossible) {
     if ((unmaskedFlags(mxcsr) & FLOAT_FLAG.underflow) !== 0) return unmaskedUnderflow(free);
-    return tinyResult(isNegative, significand, exponent - lowestPossible, format, mxcsr);
+    return tinyResult(number, format, mxcsr);
   }
   const unit = Math.max(lowest, lowestPossible);
   const rounded = shiftRounded(significand, unit - exponent, isNegative, mode);
@@ -89,17 +90,22 @@ function unmaskedUnderflow(free: RoundedInteger): FloatResult {
   return { bits: 0n, flags: FLOAT_FLAG.underflow | (free.isInexact ? FLOAT_FLAG.precision : 0) };
 }
 
-/** A result below the normal numbers; `scale` is the exponent above that of their lowest bit. */
-function tinyResult(
-  isNegative: boolean,
-  significand: bigint,
-  scale: number,
-  format: FloatFormat,
-  mxcsr: number,
-): FloatResult {
+/** Exponent of the lowest bit of denormals and of the smallest normal numbers. */
+function smallestExponent(format: FloatFormat): number {
+  return 1 - format.bias - format.fractionBits;
+}
+
+/** A result below the normal numbers, where underflow is masked. */
+function tinyResult(number: ExactNumber, format: FloatFormat, mxcsr: number): FloatResult {
+  const { isNegative, significand, exponent } = number;
   const flags = FLOAT_FLAG.underflow | FLOAT_FLAG.precision;
   if ((mxcsr & MXCSR_FTZ) !== 0) return { bits: signed(isNegative, 0n, format), flags };
-  const rounded = shiftRounded(significand, -scale, isNegative, roundingMode(mxcsr));
+  const rounded = shiftRounded(
+    significand,
+    smallestExponent(format) - exponent,
+    isNegative,
+    roundingMode(mxcsr),
+  );
   const bits = signed(isNegative, rounded.magnitude, format);
   return { bits, flags: rounded.isInexact ? flags : 0 };
 }

@@ -56,12 +56,8 @@ export class SseEngine {
   constructor() {
     this.state = cpuStateOver(this.memory);
     this.state.cr4 = 1n << 10n;
-    this.handlers = new Handlers({
-      table: this.table,
-      first: 16,
-      imports: this.imports(),
-      memoryPages: MEMORY_PAGES,
-    });
+    const imports = this.imports();
+    this.handlers = new Handlers({ table: this.table, imports, memoryPages: MEMORY_PAGES }, 16);
     this.mapDataPage();
     this.records = SSE_FORMS.map(({ code }) => this.recordOf(code));
     this.handlers.compile();
@@ -136,6 +132,8 @@ export class SseEngine {
       slowRead: unexpected,
       slowWrite: unexpected,
       lookup: unexpected,
+      stepOn: unexpected,
+      enter: unexpected,
       moveRun: unexpected,
       fillRun: unexpected,
       host: (operation: number) => this.host(HOST_OPERATIONS[operation] as FloatOperation),

@@ -14,7 +14,7 @@ import {
   integerFromFloat,
 } from '../../../machine/cpu/float/conversion.ts';
 import { FLOAT32, FLOAT64, type FloatFormat } from '../../../machine/cpu/float/format.ts';
-import { FLOAT_FLAG, MXCSR_DEFAULT } from '../../../machine/cpu/float/mxcsr.ts';
+import { FLOAT_FLAG, MXCSR_DEFAULT, truncating } from '../../../machine/cpu/float/mxcsr.ts';
 import { boundaryPartner, randomBits, randomFloat, randomWords } from './float-operands.ts';
 
 const PAIRS = 30_000;
@@ -82,7 +82,7 @@ describe.each([FLOAT32, FLOAT64])('exact arithmetic on $width bits', (format) =>
         index % 2 === 0 ? left ^ BigInt(random() & 1) : randomFloat(random, format.width);
       const [a, b] = [toNumber(left, format), toNumber(right, format)];
       const relation = a < b ? 'less' : a > b ? 'greater' : a === b ? 'equal' : 'unordered';
-      expect(compareFloat(left, right, format, MXCSR_DEFAULT, true).relation).toBe(relation);
+      expect(compareFloat(left, right, format, MXCSR_DEFAULT).relation).toBe(relation);
     }
   });
 
@@ -93,7 +93,7 @@ describe.each([FLOAT32, FLOAT64])('exact arithmetic on $width bits', (format) =>
       const { bits } = floatFromInteger(integer, format, MXCSR_DEFAULT);
       // Number() would round a single twice.
       if (format.width === 64) expect(bits).toBe(toBits(Number(integer), format));
-      const back = integerFromFloat(bits, format, 64, MXCSR_DEFAULT, 'truncated');
+      const back = integerFromFloat(bits, format, 64, truncating(MXCSR_DEFAULT));
       const number = toNumber(bits, format);
       if (Math.abs(number) < 2 ** 63) expect(back.bits).toBe(BigInt.asUintN(64, BigInt(number)));
       else expect(back).toEqual({ bits: 1n << 63n, flags: FLOAT_FLAG.invalid });
