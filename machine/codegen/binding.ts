@@ -3,7 +3,8 @@
  * leaves. Everything else is the same in both engines and lies in emitter.ts.
  */
 import type { FunctionBuilder, Local } from '../wasm/function-builder.ts';
-import type { EncodedNode, RegisterPlace, Statement } from './nodes.ts';
+import type { Operand } from '../instructions/operand.ts';
+import type { EncodedNode, RegisterPlace } from './nodes.ts';
 
 /** Function indexes of the imports that generated code calls. */
 export interface RuntimeImports {
@@ -18,6 +19,8 @@ export interface RuntimeImports {
   readonly fillRun: number;
 }
 
+export type VectorWidth = 8 | 16 | 32 | 64 | 128;
+
 export interface EngineBinding {
   readonly builder: FunctionBuilder;
   readonly imports: RuntimeImports;
@@ -27,8 +30,15 @@ export interface EngineBinding {
   /** Pushes a general register, zero-extended from `width`. */
   readRegister(place: RegisterPlace, width: 8 | 16 | 32 | 64): void;
   writeRegister(place: RegisterPlace, width: 8 | 16 | 32 | 64, pushValue: () => void): void;
-  /** Pushes the address in linear memory of the operand's xmm register. */
-  pushVectorAddress(operand: Extract<RegisterPlace, { kind: 'operand' }>['operand']): void;
+  /** Pushes an xmm register, or its low bits as an integer. */
+  readVector(operand: Operand, width: VectorWidth): void;
+  /** Less than 128 bits leave the rest of the register. */
+  writeVector(operand: Operand, width: VectorWidth, pushValue: () => void): void;
+  /** Pushes a field of the CPU state as a 64-bit integer. */
+  readField(name: string): void;
+  writeField(name: string, pushValue: () => void): void;
+  /** Pushes the offset of the TLB tables in force. */
+  pushTlbContext(): void;
   /** Pushes a number that the encoding fixes. */
   readEncoded(node: EncodedNode): void;
   /** Pushes what tells host operations which instruction calls. */
@@ -43,5 +53,10 @@ export interface EngineBinding {
   /** The same instruction once more. Ends this path. */
   goAgain(): void;
   jump(pushTarget: () => void): void;
-  branch(operand: Extract<Statement, { kind: 'branch' }>['operand']): void;
+  branch(operand: Operand): void;
+  /**
+   * If present, the code has fast paths only. A TLB miss, an exception or a host operation ends the
+   * path here with nothing of the instruction done, and somebody else executes it whole.
+   */
+  leaveUndone?(): void;
 }

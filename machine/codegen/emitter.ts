@@ -4,10 +4,11 @@
  */
 import { assertNever } from '../assert-never.ts';
 import { HOST_OPERATIONS } from '../instructions/host-operations.ts';
-import { fieldOffset, STATE_FIELDS } from '../state/fields.ts';
+import { fieldOffset } from '../state/fields.ts';
 import { TLB_BASE, TLB_ENTRIES, TLB_WRITE_TABLE } from '../state/layout.ts';
 import type { Local, Signature } from '../wasm/function-builder.ts';
 import type { EngineBinding } from './binding.ts';
+import { storeField } from './field-access.ts';
 import { needsLocal } from './node-recorder.ts';
 import type { LoadNode, Node, PureNode, Statement } from './nodes.ts';
 
@@ -87,12 +88,12 @@ export class Emitter {
         );
         return false;
       case 'write-vector-register':
-        this.binding.pushVectorAddress(statement.operand);
-        this.push(statement.value);
-        this.builder.memory(STORE_NAMES.get(statement.width / 8)!);
+        this.binding.writeVector(statement.operand, statement.width, () =>
+          this.push(statement.value),
+        );
         return false;
       case 'write-field':
-        this.writeField(statement.name, statement.value);
+        this.binding.writeField(statement.name, () => this.push(statement.value));
         return false;
       case 'store':
         this.store(statement);
@@ -138,7 +139,7 @@ export class Emitter {
   }
 
   /** Pushes a node's value. */
-  private push(node: Node): void {
+  push(node: Node): void {
     if (node.local === undefined) this.compute(node);
     else this.builder.get(node.local);
   }
@@ -163,12 +164,10 @@ export class Emitter {
         this.binding.readRegister(node.place, node.width);
         return;
       case 'vector-register':
-        this.binding.pushVectorAddress(node.operand);
-        builder.memory(LOAD_NAMES.get(node.width / 8)!);
+        this.binding.readVector(node.operand, node.width);
         return;
       case 'field':
-        builder.i32(0);
-        builder.memory(isWide(node.name) ? 'i64.load' : 'i64.load32_u', fieldOffset(node.name));
+        this.binding.readField(node.name);
         return;
       case 'load':
       case 'result':
@@ -184,12 +183,6 @@ export class Emitter {
     else if (node.indexes !== undefined) this.builder.shuffle(node.indexes);
     else if (node.lane !== undefined) this.builder.lane(node.name, node.lane);
     else this.builder.emit(node.name);
-  }
-
-  private writeField(name: string, value: Node): void {
-    this.builder.i32(0);
-    this.push(value);
-    this.builder.memory(isWide(name) ? 'i64.store' : 'i64.store32', fieldOffset(name));
   }
 
   private load(node: LoadNode): void {
@@ -223,8 +216,7 @@ export class Emitter {
     builder.emit('i32.wrap_i64');
     builder.i32((TLB_ENTRIES - 1) << 4);
     builder.emit('i32.and');
-    builder.i32(0);
-    builder.memory('i32.load', fieldOffset('tlbContext'));
+    this.binding.pushTlbContext();
     builder.emit('i32.add');
     builder.tee(entry);
     builder.memory('i64.load', table);
@@ -263,6 +255,7 @@ export class Emitter {
 
   private slowAccess(access: Access, linear: Local, host: Local): void {
     const { builder } = this;
+    if (this.leaveUndone()) return;
     const flags =
       access.lengthBytes |
       (access.isStack ? SLOW_STACK : 0) |
@@ -316,8 +309,15 @@ export class Emitter {
     );
   }
 
+  /** True if the path ends here because somebody else executes the instruction. */
+  private leaveUndone(): boolean {
+    this.binding.leaveUndone?.();
+    return this.binding.leaveUndone !== undefined;
+  }
+
   private raise(vector: number, errorCode: number | undefined): void {
     const { builder } = this;
+    if (this.leaveUndone()) return;
     const put = (name: string, value: number): void => {
       builder.i32(0);
       builder.i32(value);
@@ -341,7 +341,10 @@ export class Emitter {
 
   private host(statement: Extract<Statement, { kind: 'host' }>): boolean {
     const { builder } = this;
-    statement.operands.forEach((operand, index) => this.writeField(`host${index}`, operand));
+    if (this.leaveUndone()) return true;
+    statement.operands.forEach((operand, index) =>
+      storeField(builder, `host${index}`, () => this.push(operand)),
+    );
     builder.i32(HOST_OPERATIONS.indexOf(statement.operation));
     this.binding.pushInstruction();
     builder.get(this.binding.budget);
@@ -400,12 +403,4 @@ export class Emitter {
     node.local = local;
     return local;
   }
-}
-
-const WIDE_FIELDS = new Set(
-  STATE_FIELDS.filter((field) => field.type === 'u64').map((field) => field.name),
-);
-
-function isWide(name: string): boolean {
-  return WIDE_FIELDS.has(name);
 }

@@ -5,6 +5,7 @@
 import type { IntegerWidth } from '../instructions/operand.ts';
 import type { Condition, Float, Value, Vector } from '../instructions/operations.ts';
 import { opcodeOf, type ValueType } from '../wasm/opcodes.ts';
+import { fold } from './fold.ts';
 import { isPlaced, type Node, type Statement } from './nodes.ts';
 
 /** What Operations hands out: the public face of a node. */
@@ -47,6 +48,8 @@ export abstract class NodeRecorder {
   }
 
   protected pure(name: string, ...operands: Node[]): Node {
+    const folded = fold(name, operands);
+    if (folded !== undefined) return folded;
     return this.define({
       kind: 'pure',
       name,

@@ -9,7 +9,8 @@ import type { HostOperation } from '../instructions/host-operations.ts';
 import type { IntegerWidth, Operand, SegmentRegister } from '../instructions/operand.ts';
 import type { Condition, Operations, Value } from '../instructions/operations.ts';
 import { countUses } from './node-recorder.ts';
-import type { ResultNode, Statement } from './nodes.ts';
+import type { EncodedNode, Node, ResultNode, Statement } from './nodes.ts';
+import type { FlagKnowledge } from './state-recorder.ts';
 import { VectorRecorder } from './vector-recorder.ts';
 
 /** The parts of the mode that code of one width rarely asks for. */
@@ -22,6 +23,19 @@ export interface RecordedSemantics {
   readonly dependsOn: readonly ModePart[];
 }
 
+/** What a block tells the recorder of one of its instructions. */
+export interface Specialisation {
+  /** What is known of the flags before the instruction. */
+  readonly flags: FlagKnowledge;
+}
+
+/** The semantics of an instruction in a block: uses are not counted, and the encoding is constant. */
+export interface SpecialisedSemantics {
+  readonly statements: Statement[];
+  /** What is known of the flags after it. */
+  readonly flags: FlagKnowledge;
+}
+
 class Recorder extends VectorRecorder implements Operations {
   readonly context: DecodedInstruction;
   readonly mode: ExecutionMode;
@@ -30,6 +44,8 @@ class Recorder extends VectorRecorder implements Operations {
   readonly repeat: 'none' | 'repe' | 'repne';
   readonly segment: SegmentRegister | undefined;
   private readonly askedFor = new Set<ModePart>();
+  /** Numbers of the encoding are constants, not fields of a record. */
+  private isConstant = false;
 
   constructor(instruction: DecodedInstruction) {
     super();
@@ -42,14 +58,41 @@ class Recorder extends VectorRecorder implements Operations {
   }
 
   record(): RecordedSemantics {
+    this.run();
+    countUses(this.statements);
+    return { statements: this.statements, dependsOn: [...this.askedFor].sort() };
+  }
+
+  recordSpecialised({ flags }: Specialisation): SpecialisedSemantics {
+    this.isConstant = true;
+    this.knowFlags(flags);
+    this.run();
+    return { statements: this.statements, flags: this.flagKnowledge };
+  }
+
+  protected override encoded(what: EncodedNode['what'], operand: Operand | undefined): Node {
+    if (!this.isConstant) return super.encoded(what, operand);
+    return this.constantNode(BigInt.asUintN(64, this.encodedNumber(what, operand)));
+  }
+
+  private encodedNumber(what: EncodedNode['what'], operand: Operand | undefined): bigint {
+    if (what === 'next-rip') {
+      const { address, lengthBytes, mode } = this.context;
+      const next = address + BigInt(lengthBytes);
+      return mode.codeWidth === 64 ? next : BigInt.asUintN(32, next);
+    }
+    if (what === 'immediate' && operand?.kind === 'immediate') return operand.value;
+    if (what === 'displacement' && operand?.kind === 'memory') return operand.displacement;
+    throw new Error(`a ${operand?.kind} operand has no ${what}`);
+  }
+
+  private run(): void {
     const { definition, operands } = this.context;
     const { mode } = this;
     if (definition.privileged === true && mode.cpl !== 0) this.raise(VECTOR.GP, 0);
     else if (definition.sse === true && mode.sse === 'undefined') this.raise(VECTOR.UD);
     else if (definition.sse === true && mode.sse === 'not-available') this.raise(VECTOR.NM);
     else definition.semantics(this, ...operands);
-    countUses(this.statements);
-    return { statements: this.statements, dependsOn: [...this.askedFor].sort() };
   }
 
   /** Notes who asks, so that code which does not care serves all modes. */
@@ -88,6 +131,10 @@ class Recorder extends VectorRecorder implements Operations {
 
   when(condition: Condition, then: () => void, otherwise?: () => void): void {
     const node = this.node(condition);
+    if (node.kind === 'constant') {
+      (node.value === 0n ? otherwise : then)?.();
+      return;
+    }
     const thenArm = this.nested(then);
     const otherwiseArm = this.nested(otherwise ?? ((): void => undefined));
     const changes = [thenArm, otherwiseArm].some((arm) => arm.hasChangedState);
@@ -156,6 +203,14 @@ class Recorder extends VectorRecorder implements Operations {
   private result(): ResultNode {
     return { kind: 'result', valueType: 'i64', uses: 0 };
   }
+}
+
+/** The semantics of an instruction as a part of a block. */
+export function recordInBlock(
+  instruction: DecodedInstruction,
+  specialisation: Specialisation,
+): SpecialisedSemantics {
+  return new Recorder(instruction).recordSpecialised(specialisation);
 }
 
 /** The semantics of an instruction, with uses counted. */

@@ -12,7 +12,29 @@ import { GENERAL_REGISTER_NAMES, STATE_FIELDS } from '../state/fields.ts';
 import { ArithmeticRecorder } from './arithmetic-recorder.ts';
 import type { Node, RegisterPlace } from './nodes.ts';
 
-type FlagField = 'flagZero' | 'flagSign' | 'flagCarry';
+export const FLAG_FIELDS = ['flagZero', 'flagSign', 'flagCarry'] as const;
+export type FlagField = (typeof FLAG_FIELDS)[number];
+
+/** The flags are those of left − right, and nothing has changed any of them since. */
+interface Comparison {
+  readonly left: Value;
+  readonly right: Value;
+}
+
+/**
+ * What is known of the flags at some point: the nodes that the fields hold, and the comparison they
+ * come from. It passes from one instruction of a block to the next.
+ */
+export interface FlagKnowledge {
+  readonly nodes: ReadonlyMap<FlagField, Node>;
+  readonly comparison: Comparison | undefined;
+}
+
+/** A condition that has been read off a comparison's flags; `less` is SF ≠ OF. */
+interface Origin {
+  readonly flag: Flag | 'less';
+  readonly comparison: Comparison;
+}
 
 /** Carry out of, and into, the top bit; carry out of bit 3. */
 const CARRY_BITS = 0xc000_0000_0000_0008n;
@@ -26,6 +48,12 @@ const SYSTEM_FLAG_BITS: Record<SystemFlag, bigint> = {
 export abstract class StateRecorder extends ArithmeticRecorder implements Flags {
   /** What the flag fields hold at this point, as far as this instruction has set or read them. */
   private flagNodes = new Map<FlagField, Node>();
+  private comparison: Comparison | undefined;
+  private readonly origins = new Map<Node, Origin>();
+
+  get flagKnowledge(): FlagKnowledge {
+    return { nodes: this.flagNodes, comparison: this.comparison };
+  }
 
   readRegister(name: RegisterName, width: IntegerWidth): Value {
     return this.value(this.register(fixed(name), width), width);
@@ -92,6 +120,9 @@ export abstract class StateRecorder extends ArithmeticRecorder implements Flags 
       difference.width,
     );
     this.setFlagsOfResult(difference);
+    if (this.isDifference(this.node(difference), this.node(left), r)) {
+      this.comparison = { left, right };
+    }
   }
 
   setFlagsOfLogic(result: Value): void {
@@ -140,20 +171,88 @@ export abstract class StateRecorder extends ArithmeticRecorder implements Flags 
     return this.define({ kind: 'field', name, valueType: 'i64', uses: 0 });
   }
 
+  /** SF ≠ OF after a comparison is one comparison of signed numbers. */
+  override differs(left: Condition, right: Condition): Condition {
+    const [first, second] = [this.origin(left), this.origin(right)];
+    if (first?.flag === 'SF' && second?.flag === 'OF' && first.comparison === second.comparison) {
+      const { comparison } = first;
+      return this.ofComparison('less', comparison, this.compareSigned('i64.lt_s', comparison));
+    }
+    return super.differs(left, right);
+  }
+
+  /** CF or ZF, and ZF or SF ≠ OF, likewise. */
+  override either(left: Condition, right: Condition): Condition {
+    const [first, second] = [this.origin(left), this.origin(right)];
+    if (first !== undefined && first.comparison === second?.comparison) {
+      const { comparison } = first;
+      const pair = `${first.flag} ${second.flag}`;
+      if (pair === 'CF ZF') return this.condition(this.compareUnsigned('i64.le_u', comparison));
+      if (pair === 'ZF less') return this.condition(this.compareSigned('i64.le_s', comparison));
+    }
+    return super.either(left, right);
+  }
+
   protected override nested(record: () => void): ReturnType<ArithmeticRecorder['nested']> {
-    const outer = this.flagNodes;
-    this.flagNodes = new Map(outer);
+    const { flagNodes, comparison } = this;
+    this.flagNodes = new Map(flagNodes);
     const result = super.nested(record);
-    this.flagNodes = outer;
+    this.flagNodes = flagNodes;
+    this.comparison = comparison;
     return result;
+  }
+
+  /** To be called before anything is recorded. */
+  protected knowFlags({ nodes, comparison }: FlagKnowledge): void {
+    this.flagNodes = new Map(nodes);
+    this.comparison = comparison;
   }
 
   /** After a branch that may have set flags, what was known of them is known no more. */
   protected forgetFlags(): void {
     this.flagNodes.clear();
+    this.comparison = undefined;
   }
 
   private flagNode(flag: Flag): Node {
+    const { comparison } = this;
+    if (comparison === undefined) return this.flagNodeOfFields(flag);
+    const node =
+      flag === 'CF'
+        ? this.compareUnsigned('i64.lt_u', comparison)
+        : flag === 'ZF'
+          ? this.compareUnsigned('i64.eq', comparison)
+          : this.flagNodeOfFields(flag);
+    this.origins.set(node, { flag, comparison });
+    return node;
+  }
+
+  private origin(condition: Condition): Origin | undefined {
+    return this.origins.get(this.node(condition));
+  }
+
+  private ofComparison(flag: Origin['flag'], comparison: Comparison, node: Node): Condition {
+    this.origins.set(node, { flag, comparison });
+    return this.condition(node);
+  }
+
+  private compareUnsigned(name: string, { left, right }: Comparison): Node {
+    return this.pure(name, this.node(left), this.node(right));
+  }
+
+  private compareSigned(name: string, { left, right }: Comparison): Node {
+    return this.pure(name, this.signed(left), this.signed(right));
+  }
+
+  /** Is the node left − right and nothing more (no borrow), apart from the cut to the width? */
+  private isDifference(node: Node, left: Node, right: Node): boolean {
+    if (node.kind !== 'pure') return false;
+    const [first, second] = node.operands;
+    if (node.name === 'i64.and') return this.isDifference(first!, left, right);
+    return node.name === 'i64.sub' && first === left && second === right;
+  }
+
+  private flagNodeOfFields(flag: Flag): Node {
     switch (flag) {
       case 'ZF':
         return this.pure('i64.eqz', this.flagField('flagZero'));
@@ -205,6 +304,7 @@ export abstract class StateRecorder extends ArithmeticRecorder implements Flags 
     kind: 'value' | 'condition' = 'value',
   ): void {
     const node = kind === 'condition' ? this.widened(value) : value;
+    this.comparison = undefined;
     // The last write of an instruction is the one that counts.
     const earlier = this.statements.findIndex(
       (statement) => statement.kind === 'write-field' && statement.name === name,

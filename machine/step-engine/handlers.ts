@@ -10,7 +10,7 @@ import type { InstructionDefinition } from '../instructions/definition.ts';
 import type { ExecutionMode } from '../instructions/execution-mode.ts';
 import type { MemoryOperand, Operand } from '../instructions/operand.ts';
 import type { Handler, HandlerSource } from '../translation/handler-source.ts';
-import { HANDLER_SIGNATURE, startHandlerModule } from '../translation/runtime.ts';
+import { HANDLER_SIGNATURE, startHandlerModule, type ModuleHost } from '../translation/runtime.ts';
 import { StepBinding } from './step-binding.ts';
 
 interface Pending {
@@ -28,23 +28,14 @@ interface Shape {
 export class Handlers implements HandlerSource {
   private readonly shapes = new Map<string, Shape>();
   private readonly definitionNumbers = new Map<InstructionDefinition, number>();
-  private readonly table: WebAssembly.Table;
-  private readonly imports: Record<string, unknown>;
-  private readonly memoryPages: number;
+  private readonly host: ModuleHost;
   private next: number;
   private pending: Pending[] = [];
 
-  /** `first` is the first free index of the table; `imports` are the host and core functions. */
-  constructor(parts: {
-    table: WebAssembly.Table;
-    first: number;
-    imports: Record<string, unknown>;
-    memoryPages: number;
-  }) {
-    this.table = parts.table;
-    this.next = parts.first;
-    this.imports = parts.imports;
-    this.memoryPages = parts.memoryPages;
+  /** `first` is the first free index of the table. */
+  constructor(host: ModuleHost, first: number) {
+    this.host = host;
+    this.next = first;
   }
 
   handlerFor(instruction: DecodedInstruction): Handler {
@@ -67,7 +58,8 @@ export class Handlers implements HandlerSource {
   /** Compiles all new handlers into one module: a module costs more than a function. */
   compile(): void {
     if (this.pending.length === 0) return;
-    const { module, imports } = startHandlerModule(this.memoryPages);
+    const { table, memoryPages, imports: functions } = this.host;
+    const { module, imports } = startHandlerModule(memoryPages);
     const handlerType = module.type(HANDLER_SIGNATURE);
     for (const { index, instruction, statements } of this.pending) {
       const { builder } = module.function(`h${index}`, HANDLER_SIGNATURE);
@@ -75,10 +67,10 @@ export class Handlers implements HandlerSource {
       new Emitter(binding).instruction(statements);
     }
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), {
-      host: this.imports,
+      host: functions,
     });
-    if (this.next > this.table.length) this.table.grow(this.next - this.table.length + 512);
-    for (const { index } of this.pending) this.table.set(index, instance.exports[`h${index}`]);
+    if (this.next > table.length) table.grow(this.next - table.length + 512);
+    for (const { index } of this.pending) table.set(index, instance.exports[`h${index}`]);
     this.pending = [];
   }
 

@@ -2,7 +2,8 @@
  * Where the step engine's handlers find operands: in the decoded record. Each handler ends with a
  * tail call of the next record's handler.
  */
-import type { EngineBinding } from '../codegen/binding.ts';
+import type { EngineBinding, VectorWidth } from '../codegen/binding.ts';
+import { loadField, storeField } from '../codegen/field-access.ts';
 import type { EncodedNode, RegisterPlace } from '../codegen/nodes.ts';
 import type { DecodedInstruction } from '../decoder/decoded-instruction.ts';
 import type { Operand } from '../instructions/operand.ts';
@@ -17,6 +18,9 @@ import {
 } from '../translation/runtime.ts';
 
 const STORES = { 8: 'i64.store8', 16: 'i64.store16' } as const;
+const VECTOR_STORES = {
+  8: 'i64.store8', 16: 'i64.store16', 32: 'i64.store32', 64: 'i64.store', 128: 'v128.store',
+} as const; // prettier-ignore
 const LOADS = { 8: 'i64.load8_u', 16: 'i64.load16_u', 32: 'i64.load32_u', 64: 'i64.load' } as const;
 
 export class StepBinding implements EngineBinding {
@@ -54,8 +58,28 @@ export class StepBinding implements EngineBinding {
     this.builder.memory(width < 32 ? STORES[width as 8 | 16] : 'i64.store', offset);
   }
 
-  pushVectorAddress(operand: Operand): void {
-    this.pushSlot(RECORD.operand + 2 * this.instruction.operands.indexOf(operand));
+  readVector(operand: Operand, width: VectorWidth): void {
+    this.pushSlot(this.operandSlot(operand));
+    this.builder.memory(width === 128 ? 'v128.load' : LOADS[width]);
+  }
+
+  writeVector(operand: Operand, width: VectorWidth, pushValue: () => void): void {
+    this.pushSlot(this.operandSlot(operand));
+    pushValue();
+    this.builder.memory(VECTOR_STORES[width]);
+  }
+
+  readField(name: string): void {
+    loadField(this.builder, name);
+  }
+
+  writeField(name: string, pushValue: () => void): void {
+    storeField(this.builder, name, pushValue);
+  }
+
+  pushTlbContext(): void {
+    this.builder.i32(0);
+    this.builder.memory('i32.load', fieldOffset('tlbContext'));
   }
 
   readEncoded(node: EncodedNode): void {
@@ -198,9 +222,13 @@ export class StepBinding implements EngineBinding {
         this.pushSlot(RECORD.index);
         return 0;
       case 'operand':
-        this.pushSlot(RECORD.operand + 2 * this.instruction.operands.indexOf(place.operand));
+        this.pushSlot(this.operandSlot(place.operand));
         return 0;
     }
+  }
+
+  private operandSlot(operand: Operand): number {
+    return RECORD.operand + 2 * this.instruction.operands.indexOf(operand);
   }
 
   private pushSlot(offset: number): void {

@@ -7,8 +7,9 @@ import { BUDGET_FORCED_EXIT } from '../codegen/emitter.ts';
 import type { Cpu } from '../cpu/cpu.ts';
 import { currentModeKey, modeOfKey } from '../cpu/execution-mode.ts';
 import { HOST_FUNCTIONS } from '../cpu/host-operations.ts';
-import type { Engine, EngineExit } from '../engine.ts';
+import type { EngineExit } from '../engine.ts';
 import { isFault, VECTOR, fault, type GuestFault } from '../guest-fault.ts';
+import type { ExecutionMode } from '../instructions/execution-mode.ts';
 import { HOST_OPERATIONS } from '../instructions/host-operations.ts';
 import type { CpuState } from '../state/fields.ts';
 import { JUMP_CACHE_BASE, JUMP_CACHE_ENTRIES, RAM_BASE } from '../state/layout.ts';
@@ -16,24 +17,25 @@ import { CodeCache, type CodeLocation } from '../translation/code-cache.ts';
 import { buildCoreModule, jumpCacheEntry, PSEUDO_HANDLER } from '../translation/core-module.ts';
 import { Handlers } from './handlers.ts';
 import { RecordArena } from '../translation/record.ts';
-import { EXIT, type HostFunctions } from '../translation/runtime.ts';
+import type { RecordEngine } from '../translation/record-engine.ts';
+import { EXIT, TABLE, type HostFunctions, type ModuleHost } from '../translation/runtime.ts';
 
 const WASM_PAGE = 65536;
-const FIRST_HANDLER = 16;
-const INITIAL_TABLE = 1024;
+const INITIAL_TABLE = 2048;
 /** Map generations that a lookup tag can tell apart; the jump cache is emptied when they run out. */
 const TAG_GENERATIONS = 0x10_0000;
 
 type EnterAt = (record: number, budget: number, handler: number) => number;
 
-export class StepEngine implements Engine {
+export class StepEngine implements RecordEngine {
   private readonly cpu: Cpu;
   private readonly state: CpuState;
   private readonly bytes: Uint8Array;
   private readonly words: Uint32Array;
   private readonly quads: BigUint64Array;
-  private readonly arena: RecordArena;
-  private readonly cache: CodeCache;
+  readonly arena: RecordArena;
+  readonly cache: CodeCache;
+  readonly modules: ModuleHost;
   private readonly enterAt: EnterAt;
   private readonly hostOperations = HOST_OPERATIONS.map((name) => HOST_FUNCTIONS[name]);
   /** Present during `run`: icount at its start, and its budget. */
@@ -55,9 +57,8 @@ export class StepEngine implements Engine {
     const core = instantiateCore(memoryPages, shared);
     for (const [name, index] of Object.entries(PSEUDO_HANDLER)) table.set(index, core[name]);
     this.enterAt = core['enterAt'] as EnterAt;
-    const { lookup, moveRun, fillRun } = core;
-    const imports = { ...shared, ...this.hostFunctions(), lookup, moveRun, fillRun };
-    const handlers = new Handlers({ table, first: FIRST_HANDLER, imports, memoryPages });
+    this.modules = { table, memoryPages, imports: { ...core, ...shared, ...this.hostFunctions() } };
+    const handlers = new Handlers(this.modules, TABLE.firstHandler);
     this.cache = new CodeCache({
       arena: this.arena,
       handlers,
@@ -90,7 +91,7 @@ export class StepEngine implements Engine {
     for (;;) {
       const record = this.recordAtRip();
       if (isFault(record)) return { kind: 'fault', fault: record };
-      const handler = pass ? this.cache.ownHandler(record) : this.arena.handler(record);
+      const handler = pass ? this.arena.stepHandler(record) : this.arena.handler(record);
       pass = false;
       const exit = this.enterAt(record, left, handler);
       left = this.budgetLeft(this.state.budget);
@@ -111,6 +112,16 @@ export class StepEngine implements Engine {
   forgetCode(): void {
     this.cache.clear();
     this.clearJumpCache();
+  }
+
+  location(): CodeLocation | undefined {
+    const { state } = this;
+    const modeKey = currentModeKey(state);
+    const mode = modeOfKey(modeKey);
+    const linear = linearRip(state, mode);
+    const physical = this.cpu.memory.debug.translate(linear);
+    if (physical === undefined) return undefined;
+    return { rip: state.rip, linear, physicalPage: Number(physical >> 12n), modeKey, mode };
   }
 
   private afterExit(exit: number, left: number): EngineExit | undefined {
@@ -180,7 +191,7 @@ export class StepEngine implements Engine {
   private resolve(key: number): number | GuestFault {
     const { state } = this;
     const mode = modeOfKey(key);
-    const linear = mode.codeWidth === 64 ? state.rip : BigInt.asUintN(32, state.csBase + state.rip);
+    const linear = linearRip(state, mode);
     const physical = this.cpu.memory.fetchTranslate(linear);
     if (isFault(physical)) return physical;
     const physicalPage = Math.floor(physical / PAGE_SIZE);
@@ -248,6 +259,10 @@ export class StepEngine implements Engine {
     if (raised.address !== undefined) state.faultAddress = raised.address;
     return 1;
   }
+}
+
+function linearRip(state: CpuState, mode: ExecutionMode): bigint {
+  return mode.codeWidth === 64 ? state.rip : BigInt.asUintN(32, state.csBase + state.rip);
 }
 
 function instantiateCore(

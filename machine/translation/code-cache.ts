@@ -26,6 +26,16 @@ export interface CodeLocation {
   readonly mode: ExecutionMode;
 }
 
+/** Hears of what concerns code that was made from decoded pages. */
+export interface CodeCacheListener {
+  /** The page's bytes have changed. */
+  dropped(page: CodePage): void;
+  /** An address of the page has its first breakpoint: code that does not look there has to go. */
+  stopAdded(page: CodePage): void;
+  /** All pages are gone. */
+  cleared(): void;
+}
+
 export interface CodeCacheParts {
   readonly arena: RecordArena;
   readonly handlers: HandlerSource;
@@ -43,6 +53,8 @@ export class CodeCache {
   /** Which bytes of a physical page have been decoded: writes elsewhere change no code. */
   private readonly decodedBytes = new Map<number, Uint8Array>();
   private readonly breakpoints = new Set<bigint>();
+  private readonly everBreakpoints = new Set<bigint>();
+  private listener: CodeCacheListener | undefined;
   /** Records with a breakpoint → the handler that they would have. */
   private readonly displaced = new Map<number, number>();
 
@@ -62,9 +74,32 @@ export class CodeCache {
     return this.pageOf(location)?.crossing.get(record);
   }
 
-  /** The handler that a record has when no breakpoint stands on it. */
-  ownHandler(record: number): number {
-    return this.displaced.get(record) ?? this.arena.handler(record);
+  /** The decoded page at a location, if there is one. */
+  pageAt(location: CodeLocation): CodePage | undefined {
+    return this.pageOf(location);
+  }
+
+  /** Bytes of a page that holds code. */
+  bytesOf(page: CodePage): Uint8Array {
+    const bytes = this.parts.pageBytes(page.physicalPage);
+    if (bytes === undefined) throw new Error('code lies in RAM only');
+    return bytes;
+  }
+
+  /** Gives a record another handler, now or when the breakpoint on it goes. */
+  setHandler(record: number, handler: number): void {
+    if (this.displaced.has(record)) this.displaced.set(record, handler);
+    else this.arena.setHandler(record, handler);
+  }
+
+  /** True if a breakpoint stands on the address or has stood there. */
+  hasBeenStoppedAt(linear: bigint): boolean {
+    return this.everBreakpoints.has(linear);
+  }
+
+  /** Tells of pages whose code is to be forgotten, or is to stop at one more place. */
+  listen(listener: CodeCacheListener): void {
+    this.listener = listener;
   }
 
   /** True if a run can be decoded without forgetting everything first. */
@@ -100,6 +135,7 @@ export class CodeCache {
   addBreakpoint(linear: bigint): void {
     if (this.breakpoints.has(linear)) return;
     this.breakpoints.add(linear);
+    if (!this.everBreakpoints.has(linear)) this.addStop(linear);
     for (const record of this.recordsAt(linear)) {
       this.displaced.set(record, this.arena.handler(record));
       this.arena.setHandler(record, PSEUDO_HANDLER.breakpoint);
@@ -126,11 +162,19 @@ export class CodeCache {
 
   /** Forgets all code. */
   clear(): void {
+    this.listener?.cleared();
     this.arena.clear();
     this.byPhysical.clear();
     this.byLinear.clear();
     this.decodedBytes.clear();
     this.displaced.clear();
+  }
+
+  private addStop(linear: bigint): void {
+    this.everBreakpoints.add(linear);
+    for (const page of this.byLinear.get(linear >> 12n) ?? []) {
+      if (page.records.has(offsetOf(linear))) this.listener?.stopAdded(page);
+    }
   }
 
   private pageOf(location: CodeLocation): CodePage | undefined {
@@ -157,6 +201,7 @@ export class CodeCache {
   }
 
   private dropPage(page: CodePage): void {
+    this.listener?.dropped(page);
     for (const { first, count } of page.runs) {
       for (let index = 0; index < count; index++) {
         const record = first + index * RECORD_BYTES;

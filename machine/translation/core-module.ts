@@ -41,6 +41,8 @@ export function buildCoreModule(memoryPages: number): Uint8Array {
   emitStop(module.function('invalid', HANDLER_SIGNATURE).builder, EXIT.invalid);
   emitFallThrough(module.function('fallThrough', HANDLER_SIGNATURE).builder, lookup.index);
   emitGoto(module.function('goto', HANDLER_SIGNATURE).builder, handlerType);
+  emitStepOn(module.function('stepOn', HANDLER_SIGNATURE).builder, handlerType);
+  emitEnter(module.function('enter', HANDLER_SIGNATURE).builder, handlerType);
   emitStop(module.function('breakpoint', HANDLER_SIGNATURE).builder, EXIT.breakpoint);
   emitRaise(module.function('raise', HANDLER_SIGNATURE).builder);
   emitStringRun(module.function('moveRun', STRING_RUN_SIGNATURE).builder, true);
@@ -79,11 +81,8 @@ function emitLookup(builder: FunctionBuilder, handlerType: number): void {
   builder.when(() => {
     builder.get(entry);
     builder.memory('i32.load', JUMP_CACHE_BASE + 8);
-    builder.tee(record);
-    builder.get(budget);
-    builder.get(record);
-    builder.memory('i32.load', RECORD.handler);
-    builder.returnCallIndirect(handlerType, HANDLER_SIGNATURE);
+    builder.set(record);
+    tailCall(builder, record, budget, RECORD.handler, handlerType);
   });
   builder.i32(0);
   builder.get(rip);
@@ -97,6 +96,39 @@ function emitEnterAt(builder: FunctionBuilder, handlerType: number): void {
   builder.get(record);
   builder.get(budget);
   builder.get(handler);
+  builder.returnCallIndirect(handlerType, HANDLER_SIGNATURE);
+}
+
+/** Executes a record's one instruction if the budget allows it. */
+function emitStepOn(builder: FunctionBuilder, handlerType: number): void {
+  const [record, budget] = builder.parameters as [Local, Local];
+  builder.get(budget);
+  builder.i32(0);
+  builder.emit('i32.le_s');
+  builder.when(() => {
+    storeCurrentRecord(builder, record);
+    leave(builder, budget, EXIT.budget);
+  });
+  tailCall(builder, record, budget, RECORD.step, handlerType);
+}
+
+/** Goes on at a record. */
+function emitEnter(builder: FunctionBuilder, handlerType: number): void {
+  const [record, budget] = builder.parameters as [Local, Local];
+  tailCall(builder, record, budget, RECORD.handler, handlerType);
+}
+
+function tailCall(
+  builder: FunctionBuilder,
+  record: Local,
+  budget: Local,
+  handlerField: number,
+  handlerType: number,
+): void {
+  builder.get(record);
+  builder.get(budget);
+  builder.get(record);
+  builder.memory('i32.load', handlerField);
   builder.returnCallIndirect(handlerType, HANDLER_SIGNATURE);
 }
 
@@ -119,11 +151,8 @@ function emitGoto(builder: FunctionBuilder, handlerType: number): void {
   const target = builder.local('i32');
   builder.get(record);
   builder.memory('i32.load', RECORD.link);
-  builder.tee(target);
-  builder.get(budget);
-  builder.get(target);
-  builder.memory('i32.load', RECORD.handler);
-  builder.returnCallIndirect(handlerType, HANDLER_SIGNATURE);
+  builder.set(target);
+  tailCall(builder, target, budget, RECORD.handler, handlerType);
 }
 
 function emitRaise(builder: FunctionBuilder): void {

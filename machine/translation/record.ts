@@ -1,5 +1,6 @@
 /**
- * A decoded record: one instruction as the step engine's handlers read it, 64 bytes.
+ * A decoded record: one instruction as the step engine's handlers read it, 64 bytes. The handler is
+ * the step engine's, a region of the block engine that begins here, or that of a breakpoint.
  *
  *     0  u32  handler      index in the function table
  *     4  u32  link         record of the branch target on the same page; 0 if it is not decoded
@@ -13,6 +14,8 @@
  *    32  u64  immediate 0  first immediate operand, branch target, or a pseudo-record's argument
  *    40  u64  immediate 1
  *    48  u64  next rip     offset in CS of the next instruction
+ *    56  u32  entry        which entry of its region the record is, if its handler is a region
+ *    60  u32  step         handler of this one instruction, whatever `handler` is at present
  *
  * Records of instructions that follow one another lie one after another; each run of them ends with
  * a record that does not go on to the next.
@@ -33,6 +36,8 @@ export const RECORD = {
   displacement: 24,
   immediate: 32,
   nextRip: 48,
+  entry: 56,
+  step: 60,
 } as const;
 
 /** Which immediate slot an operand uses: the first such operand has slot 0, the second slot 1. */
@@ -84,6 +89,7 @@ export class RecordArena {
     this.nextRecord += RECORD_BYTES;
     this.words.fill(0, record / 4, (record + RECORD_BYTES) / 4);
     this.words[(record + RECORD.handler) / 4] = handler;
+    this.words[(record + RECORD.step) / 4] = handler;
     this.quads[(record + RECORD.immediate) / 8] = argument;
     this.quads[(record + RECORD.nextRip) / 8] = nextRip;
     return record;
@@ -95,6 +101,15 @@ export class RecordArena {
 
   setHandler(record: number, handler: number): void {
     this.words[(record + RECORD.handler) / 4] = handler;
+  }
+
+  /** The handler that executes this one instruction. */
+  stepHandler(record: number): number {
+    return this.words[(record + RECORD.step) / 4]!;
+  }
+
+  setEntry(record: number, entry: number): void {
+    this.words[(record + RECORD.entry) / 4] = entry;
   }
 
   setLink(record: number, target: number): void {

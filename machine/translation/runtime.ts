@@ -1,5 +1,5 @@
 /**
- * What all of the step engine's WebAssembly modules share: signatures, exit codes, imports.
+ * What all WebAssembly modules of a machine share: signatures, exit codes, imports.
  */
 import { HOST_SIGNATURE, SLOW_ACCESS_SIGNATURE, STRING_RUN_SIGNATURE } from '../codegen/emitter.ts';
 import type { RuntimeImports } from '../codegen/binding.ts';
@@ -36,6 +36,10 @@ export interface HostFunctions {
 
 export interface HandlerImports extends RuntimeImports {
   readonly lookup: number;
+  /** Executes the record's own instruction and goes on, if the budget is not used up. */
+  readonly stepOn: number;
+  /** Goes on at a record; the budget is not used up. */
+  readonly enter: number;
 }
 
 /** Starts a module whose functions can call everything that handlers need. */
@@ -51,6 +55,18 @@ export function startHandlerModule(memoryPages: number): {
     moveRun: module.import('moveRun', STRING_RUN_SIGNATURE),
     fillRun: module.import('fillRun', STRING_RUN_SIGNATURE),
     lookup: module.import('lookup', LOOKUP_SIGNATURE),
+    stepOn: module.import('stepOn', HANDLER_SIGNATURE),
+    enter: module.import('enter', HANDLER_SIGNATURE),
   };
   return { module, imports };
 }
+
+/** Where modules find and leave functions: the table and everything they import. */
+export interface ModuleHost {
+  readonly table: WebAssembly.Table;
+  readonly memoryPages: number;
+  readonly imports: Record<string, unknown>;
+}
+
+/** The functions at the table's beginning: pseudo-records' handlers, then regions. */
+export const TABLE = { firstRegion: 16, regions: 1008, firstHandler: 1024 } as const;
