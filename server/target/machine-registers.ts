@@ -14,6 +14,7 @@ import {
   type RegisterDefinition,
   littleEndian,
   quadwordAt,
+  registerContext,
 } from './register-table.ts';
 import type { RegisterValue, TargetRegisters, ThreadNumber } from './target.ts';
 
@@ -35,8 +36,9 @@ export class MachineRegisters implements TargetRegisters {
     const bytes = new Uint8Array(G_BLOCK_BYTES);
     const known = new Array<boolean>(G_BLOCK_BYTES).fill(true);
     let offset = 0;
+    const read = this.#reader(thread);
     for (const register of G_BLOCK_REGISTERS) {
-      const value = this.#readRegister(thread, register);
+      const value = read(register);
       if (value === 'unavailable') known.fill(false, offset, offset + register.bits / 8);
       else bytes.set(value, offset);
       offset += register.bits / 8;
@@ -85,12 +87,20 @@ export class MachineRegisters implements TargetRegisters {
   }
 
   #readRegister(thread: ThreadNumber, register: RegisterDefinition): Uint8Array | 'unavailable' {
+    return this.#reader(thread)(register);
+  }
+
+  /** Finds the thread once for any number of registers. */
+  #reader(thread: ThreadNumber): (register: RegisterDefinition) => Uint8Array | 'unavailable' {
     const place = this.#threads.place(thread);
     if (place.kind === 'on cpu') {
-      return register.read({ machine: this.#machine, guestPid: place.guestPid });
+      const context = registerContext(this.#machine, place.guestPid);
+      return (register) => register.read(context);
     }
-    const value = this.#savedValue(place.thread, register);
-    return value === undefined ? 'unavailable' : littleEndian(value, register.bits);
+    return (register) => {
+      const value = this.#savedValue(place.thread, register);
+      return value === undefined ? 'unavailable' : littleEndian(value, register.bits);
+    };
   }
 
   #savedValue(thread: GuestThread, register: RegisterDefinition): bigint | undefined {

@@ -21,6 +21,14 @@ export interface RegisterContext {
   readonly machine: MachineView;
   /** The guest's process of the thread; 0 when there is none. */
   readonly guestPid: number;
+  /** `machine.readFxsave()`, read once for the sixteen registers that come from it. */
+  readonly fxsave: () => Uint8Array;
+}
+
+/** The context of one request. */
+export function registerContext(machine: MachineView, guestPid: number): RegisterContext {
+  let area: Uint8Array | undefined;
+  return { machine, guestPid, fxsave: () => (area ??= machine.readFxsave()) };
 }
 
 export interface RegisterDefinition {
@@ -150,7 +158,7 @@ function x87Register(name: string, bits: 32 | 80, dwarf?: number): Unnumbered {
     feature: 'core',
     group: 'float',
     lldb: dwarf === undefined ? {} : { dwarf },
-    read: ({ machine }) => readX87Register(machine.readFxsave(), name),
+    read: ({ fxsave }) => readX87Register(fxsave(), name),
   };
 }
 
@@ -223,13 +231,19 @@ export function quadwordAt(machine: MachineView, address: bigint, cr3?: bigint):
   return bytes.length < 8 ? 0n : fromLittleEndian(bytes);
 }
 
+/** `bits` is 32 or 64 for every register that is a number. */
 export function littleEndian(value: bigint, bits: number): Uint8Array {
   const bytes = new Uint8Array(bits / 8);
-  let rest = BigInt.asUintN(bits, value);
-  for (let index = 0; rest !== 0n; index++, rest >>= 8n) bytes[index] = Number(rest & 0xffn);
+  const view = new DataView(bytes.buffer);
+  if (bits === 64) view.setBigUint64(0, BigInt.asUintN(64, value), true);
+  else view.setUint32(0, Number(BigInt.asUintN(32, value)), true);
   return bytes;
 }
 
+/** Up to 8 bytes as an unsigned number. */
 export function fromLittleEndian(bytes: Uint8Array): bigint {
+  if (bytes.length === 8) {
+    return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
+  }
   return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
 }

@@ -88,7 +88,10 @@ class ExoAwareness implements KernelAwareness {
       state: threadStates[state] ?? `state ${state}?`,
       ...(waitsFor === undefined ? {} : { waitsFor }),
       mode: modeName(fields.u32(layout.mode_offset)),
-      registers: fields.registers(layout.context_offset, CONTEXT_REGISTERS),
+      // Made when asked for: a debugger lists all threads at each stop and looks into few.
+      get registers() {
+        return fields.registers(layout.context_offset, CONTEXT_REGISTERS);
+      },
       cr3: fields.u64(layout.cr3_offset),
       kernelStack: {
         base: fields.u64(layout.kernel_stack_base_offset),

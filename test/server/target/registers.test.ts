@@ -8,6 +8,7 @@ import {
   G_BLOCK_REGISTERS,
   REGISTERS,
   fromLittleEndian,
+  registerContext,
 } from '../../../server/target/register-table.ts';
 import { TARGET_XML } from '../../../server/target/target-description.ts';
 import { readX87Register } from '../../../server/target/x87-registers.ts';
@@ -43,12 +44,12 @@ describe('the register table', () => {
   it('reads as many bytes as a register has, and reads back what it wrote', () => {
     const machine = new FakeMachine();
     for (const register of REGISTERS) {
-      const value = register.read({ machine, guestPid: 7 });
+      const value = register.read(registerContext(machine, 7));
       expect(value, register.name).toHaveLength(register.bits / 8);
       if (register.write === undefined || register.name === 'orig_rax') continue;
       const written = Uint8Array.from(value, (_, index) => index + 1);
       expect(register.write(machine, written), register.name).toBe(true);
-      expect(register.read({ machine, guestPid: 7 }), register.name).toEqual(written);
+      expect(register.read(registerContext(machine, 7)), register.name).toEqual(written);
     }
   });
 
@@ -57,7 +58,7 @@ describe('the register table', () => {
     machine.putU64(0x8000n, 0x1234_5678_9abc_def0n);
     machine.icount = 99n;
     const read = (name: string): bigint =>
-      fromLittleEndian(REGISTERS[numberOf(name)]!.read({ machine, guestPid: 7 }));
+      fromLittleEndian(REGISTERS[numberOf(name)]!.read(registerContext(machine, 7)));
     expect(read('ret_rsp')).toBe(0x1234_5678_9abc_def0n);
     expect(read('icount')).toBe(99n);
     expect(read('guest_pid')).toBe(7n);
