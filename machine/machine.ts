@@ -6,6 +6,7 @@ import type { BootPlan } from './boot/boot-protocol.ts';
 import { planBoot } from './boot/loader.ts';
 import { VirtualClock } from './clock/event-queue.ts';
 import { Cpu } from './cpu/cpu.ts';
+import { fxsaveImage } from './cpu/fxsave.ts';
 import { createDevices, type DeviceList } from './devices/device-list.ts';
 import type { Engine } from './engine.ts';
 import { ExecutionHooks } from './execution-hooks.ts';
@@ -81,6 +82,7 @@ export class Machine implements MachineView, MachineControl {
       ports: this.portsThatRaiseInterrupts(),
       interrupts: this.devices.interruptController,
       clock: this.clock,
+      apic: this.devices.localApic,
       note,
     });
     engine = new StepEngine(this.cpu, linear);
@@ -133,15 +135,7 @@ export class Machine implements MachineView, MachineControl {
   }
 
   readFxsave(): Uint8Array {
-    const area = new Uint8Array(512);
-    const view = new DataView(area.buffer);
-    area.set(this.state.x87Area, 0);
-    view.setUint32(24, this.state.mxcsr, true);
-    view.setUint32(28, 0xffff, true);
-    for (let register = 0; register < 16; register++) {
-      area.set(this.state.xmm(register), 160 + 16 * register);
-    }
-    return area;
+    return fxsaveImage(this.state);
   }
 
   translate(linear: bigint, cr3?: bigint): bigint | undefined {

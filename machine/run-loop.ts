@@ -6,19 +6,25 @@
 import { assertNever } from './assert-never.ts';
 import type { VirtualClock } from './clock/event-queue.ts';
 import type { Cpu } from './cpu/cpu.ts';
+import {
+  instructionBreakpoint,
+  instructionBreakpoints,
+  isSingleStepping,
+  takeDebugTrap,
+} from './cpu/debug-registers.ts';
 import { deliverException, deliverInterrupt } from './cpu/exceptions.ts';
-import { RFLAGS_IF, RFLAGS_RF, RFLAGS_TF } from './cpu/rflags.ts';
+import { RFLAGS_IF } from './cpu/rflags.ts';
 import type { InterruptController } from './devices/interrupt-controller.ts';
 import type { Engine } from './engine.ts';
 import type { ExecutionHooks } from './execution-hooks.ts';
-import { fault, VECTOR } from './guest-fault.ts';
+import { VECTOR, type GuestFault } from './guest-fault.ts';
 import type { MachineView, RunOptions } from './machine-interface.ts';
 import type { StopReason, TripleFaultReport } from './stop-reason.ts';
 
 /** Engines count in 32 bits. */
 const LONGEST_RUN = 0x1000_0000n;
-/** DR6.BS: a single step (Intel SDM 3B §17.2.3). */
-const DR6_BS = 1n << 14n;
+/** DR7: L0–L3 and G0–G3 (Intel SDM 3B §17.2.4). */
+const DR7_ENABLES = 0xffn;
 
 export interface RunLoopParts {
   readonly cpu: Cpu;
@@ -35,6 +41,7 @@ export type MachineRequest = Extract<StopReason, { kind: 'debug-exit' | 'reset-r
 export class RunLoop {
   private readonly parts: RunLoopParts;
   private requested: MachineRequest | undefined;
+  private hasGuestBreakpoints = false;
   /** The breakpoint that stands at this position is to be passed. */
   private passed: { readonly rip: bigint; readonly icount: bigint } | undefined;
 
@@ -91,12 +98,22 @@ export class RunLoop {
     if (state.icount === state.shadowIcount) return undefined;
     if (interrupts.hasNmi()) {
       interrupts.acknowledgeNmi();
-      return { report: deliverInterrupt(cpu, VECTOR.NMI, 'nmi') };
+      return this.interrupt(VECTOR.NMI, 'nmi');
     }
     if ((state.rflagsSystem & BigInt(RFLAGS_IF)) === 0n || !interrupts.hasInterrupt()) {
       return undefined;
     }
-    return { report: deliverInterrupt(cpu, interrupts.acknowledge(), 'external') };
+    return this.interrupt(interrupts.acknowledge(), 'external');
+  }
+
+  private interrupt(
+    vector: number,
+    kind: 'external' | 'nmi',
+  ): { report: TripleFaultReport | undefined } {
+    const { cpu } = this.parts;
+    const report = deliverInterrupt(cpu, vector, kind);
+    cpu.memory.commitPending();
+    return { report };
   }
 
   /** A halted CPU: time goes on to the next event, or the caller is told to wait for it. */
@@ -117,7 +134,8 @@ export class RunLoop {
     const { state } = cpu;
     const isPassing = this.passed?.rip === state.rip && this.passed.icount === state.icount;
     if (isPassing) hooks.runHooks(this.linearRip(), view);
-    const isTrapping = (state.rflagsSystem & BigInt(RFLAGS_TF)) !== 0n;
+    this.followDebugRegisters();
+    const isTrapping = isSingleStepping(state);
     const budget = isTrapping || isStep ? 1n : this.untilNextEvent(left);
     state.exitRequest = 0;
     const exit = engine.run(Number(budget), isPassing);
@@ -127,10 +145,7 @@ export class RunLoop {
         return this.afterInstructions(isTrapping);
       case 'fault': {
         cpu.memory.discardPending();
-        const report = deliverException(cpu, exit.fault, state.rip);
-        if (report !== undefined) return { kind: 'triple-fault', report };
-        cpu.memory.commitPending();
-        return isStep ? { kind: 'step' } : undefined;
+        return this.deliver(exit.fault) ?? (isStep ? { kind: 'step' } : undefined);
       }
       case 'breakpoint':
         return this.atBreakpoint();
@@ -165,27 +180,35 @@ export class RunLoop {
 
   /** #DB after an instruction: TF, or a data watch of the guest's own. */
   private guestDebugTrap(isTrapping: boolean): StopReason | undefined {
+    const trap = takeDebugTrap(this.parts.cpu, isTrapping);
+    return trap === undefined ? undefined : this.deliver(trap);
+  }
+
+  /** Delivers an exception at the present instruction. */
+  private deliver(raised: GuestFault): StopReason | undefined {
     const { cpu } = this.parts;
-    const { state } = cpu;
-    const hits = cpu.memory.takeGuestWatchHits();
-    if (!isTrapping && hits.length === 0) return undefined;
-    if (isTrapping) state.dr6 |= DR6_BS;
-    for (const { owner } of hits) if (typeof owner === 'number') state.dr6 |= 1n << BigInt(owner);
-    const report = deliverException(cpu, fault(VECTOR.DB), state.rip);
-    return report === undefined ? undefined : { kind: 'triple-fault', report };
+    const report = deliverException(cpu, raised, cpu.state.rip);
+    if (report !== undefined) return { kind: 'triple-fault', report };
+    cpu.memory.commitPending();
+    return undefined;
+  }
+
+  /** DR0–DR3 are the guest's: its instruction breakpoints follow what it writes there. */
+  private followDebugRegisters(): void {
+    const { state } = this.parts.cpu;
+    if ((state.dr7 & DR7_ENABLES) === 0n && !this.hasGuestBreakpoints) return;
+    const addresses = instructionBreakpoints(state);
+    this.hasGuestBreakpoints = addresses.length > 0;
+    this.parts.hooks.setGuestBreakpoints(addresses);
   }
 
   private atBreakpoint(): StopReason | undefined {
     const { cpu, hooks, view } = this.parts;
-    const { state } = cpu;
     const linear = this.linearRip();
     hooks.runHooks(linear, view);
     if (hooks.isBreakpoint(linear)) return { kind: 'breakpoint', address: linear };
-    const isResuming = (state.rflagsSystem & BigInt(RFLAGS_RF)) !== 0n;
-    if (hooks.isGuestBreakpoint(linear) && !isResuming) {
-      const report = deliverException(cpu, fault(VECTOR.DB), state.rip);
-      return report === undefined ? undefined : { kind: 'triple-fault', report };
-    }
+    const raised = hooks.isGuestBreakpoint(linear) ? instructionBreakpoint(cpu, linear) : undefined;
+    if (raised !== undefined) return this.deliver(raised);
     // Only a hook: past it and on.
     this.passed = this.position();
     return undefined;

@@ -24,6 +24,8 @@ export interface SessionLog {
   readonly info: LogMethod;
   readonly warn: LogMethod;
   readonly error: LogMethod;
+  /** Absent: every level is. */
+  readonly isLevelEnabled?: (level: string) => boolean;
 }
 
 export interface SessionOptions {

@@ -177,7 +177,7 @@ export class Session {
       this.send(reply.error(ERRNO.E2BIG, `a packet has at most ${PACKET_SIZE} bytes`));
       return;
     }
-    this.log.trace({ direction: 'in' }, printable(event.payload));
+    this.trace('in', event.payload);
     const answer = await this.answer(event.payload);
     if (this.isClosed()) return;
     if (answer.kind === 'resumed') this.resume();
@@ -284,10 +284,16 @@ export class Session {
 
   private send(answer: ImmediateReply): void {
     const payload = encodeReply(answer, this.context.client);
-    this.log.trace({ direction: 'out' }, printable(payload));
+    this.trace('out', payload);
     const frame = encodePacket(payload);
     this.lastFrame = frame;
     this.write(frame);
+  }
+
+  /** Making text of a packet costs more than answering it: only when somebody reads it. */
+  private trace(direction: 'in' | 'out', payload: Uint8Array): void {
+    const isRead = this.log.isLevelEnabled?.('trace') ?? true;
+    if (isRead) this.log.trace({ direction }, printable(payload));
   }
 
   private write(bytes: Uint8Array): void {

@@ -91,10 +91,18 @@ export function isSingleStepping({ rflagsSystem }: CpuState): boolean {
   return (rflagsSystem & BigInt(RFLAGS_TF)) !== 0n;
 }
 
-/** True if DR7 enables an instruction breakpoint: the loop must then ask before each instruction. */
+/** True if DR7 enables an instruction breakpoint. */
 export function hasInstructionBreakpoints({ dr7 }: CpuState): boolean {
   return (
     (dr7 & 0xffn) !== 0n && SLOTS.some((slot) => isEnabled(dr7, slot) && kind(dr7, slot) === 0)
+  );
+}
+
+/** Where DR0–DR3 ask for #DB before the instruction. */
+export function instructionBreakpoints(state: CpuState): readonly bigint[] {
+  if (!hasInstructionBreakpoints(state)) return [];
+  return SLOTS.filter((slot) => isEnabled(state.dr7, slot) && kind(state.dr7, slot) === 0).map(
+    (slot) => state[`dr${slot}`],
   );
 }
 
