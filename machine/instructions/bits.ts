@@ -76,7 +76,7 @@ function bitTestDefinitions(test: BitTest, number: number): InstructionDefinitio
   ];
 }
 
-/** Without a bit set ZF = 1 and the destination keeps its value, as on all CPUs of the kind. */
+/** Without a bit set ZF = 1 and the destination keeps its value, all 64 bits, as on CPUs of today. */
 function scan(
   mnemonic: 'bsf' | 'bsr',
   opcode: string,
@@ -90,7 +90,7 @@ function scan(
       const value = o.read(source);
       const isZero = o.isZero(value);
       o.setFlagsOfResult(value);
-      o.write(destination, o.select(isZero, o.read(destination), position(o, value)));
+      o.when(o.negated(isZero), () => o.write(destination, position(o, value)));
     },
   };
 }

@@ -80,7 +80,9 @@ export const EXTENDED_STATE: readonly InstructionDefinition[] = [
     mnemonic: 'fldcw',
     encodings: ['D9 /5 Mw'],
     semantics(o, source) {
-      const value = o.zeroExtend(o.read(source), 64);
+      const read = o.zeroExtend(o.read(source), 64);
+      // Reserved bits: 6 reads as one, 7 and 13 to 15 as zero.
+      const value = o.or(o.and(read, o.constant(0x1f3f, 64)), o.constant(0x40, 64));
       o.host('x87WriteWord', o.constant(CONTROL_WORD, 64), value);
     },
   }),
