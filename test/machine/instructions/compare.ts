@@ -7,7 +7,8 @@ import type { Form } from './forms.ts';
 import { HARDWARE_FIELDS } from './hardware-fields.ts';
 import { ALL_FIELDS, initialState } from './initial-state.ts';
 import { undefinedFlags } from './undefined-flags.ts';
-import type { MemoryBytes, Vector } from './vector-file.ts';
+import type { MemoryBytes, Setup, Vector } from './vector-file.ts';
+import { worldImage } from './world.ts';
 
 /** After an exception these are the handler's, and its frame does not show them. */
 const LOST_IN_FRAME = /^(cs|ss)(Base|Limit|Attributes)$|^cpl$/;
@@ -55,25 +56,21 @@ function memoryText(memory: readonly MemoryBytes[]): string {
     .join(' ');
 }
 
-function bytesByAddress(memory: readonly MemoryBytes[]): Map<number, number> {
-  return new Map(
-    memory.flatMap(({ address, bytes }) =>
-      [...bytes].map((byte, index) => [address + index, byte]),
-    ),
-  );
+const IMAGE = worldImage();
+
+/** What memory holds after the changes to what the case began with. */
+function imageAfter(setup: Setup, changes: readonly MemoryBytes[]): Uint8Array {
+  const image = IMAGE.slice();
+  for (const { address, bytes } of [...setup.before.memory, ...changes]) image.set(bytes, address);
+  return image;
 }
 
-function memoryAgrees(
-  form: Form,
-  got: readonly MemoryBytes[],
-  wanted: readonly MemoryBytes[],
-): boolean {
-  if (memoryText(got) === memoryText(wanted)) return true;
+function memoryAgrees(form: Form, vector: Vector, got: readonly MemoryBytes[]): boolean {
+  if (memoryText(got) === memoryText(vector.after.memory)) return true;
   if (form.definition.mnemonic !== 'fxsave') return false;
-  const written = bytesByAddress(got);
-  return [...bytesByAddress(wanted)].every(
-    ([address, byte]) => written.get(address) === byte || isMisalignMask(address),
-  );
+  const wanted = imageAfter(vector.setup, vector.after.memory);
+  const written = imageAfter(vector.setup, got);
+  return wanted.every((byte, address) => written[address] === byte || isMisalignMask(address));
 }
 
 /** One line per field or piece of memory that is not as the vector says; none if all is well. */
@@ -87,7 +84,7 @@ export function differences(form: Form, vector: Vector, outcome: Outcome): strin
     if (!agrees(form, vector, name, value, wanted))
       lines.push(`${name} is ${value.toString(16)}, not ${wanted.toString(16)}`);
   }
-  if (!memoryAgrees(form, outcome.memory, after.memory)) {
+  if (!memoryAgrees(form, vector, outcome.memory)) {
     const texts = [outcome.memory, after.memory].map((memory) => memoryText(memory) || 'unchanged');
     lines.push(`memory is ${texts[0] ?? ''}, not ${texts[1] ?? ''}`);
   }

@@ -10,7 +10,7 @@ import { PLACE } from '../world.ts';
 
 /** Instructions that would not end, would call the host's kernel, or lead out of a sequence. */
 const NOT_IN_SEQUENCES =
-  /^(j|call|ret|loop|int|iret|sys|leave|enter|in$|ins$|out|cmps|arpl|l[defgs]s$|maskmov|fx|popf|ldmxcsr|rcp|rsqrt|lar|pop$|mov$)/;
+  /^(j|call|ret|loop|int|iret|sys|leave|enter|in$|ins$|out|cmps|movsxd|arpl|l[defgs]s$|maskmov|fx|popf|ldmxcsr|rcp|rsqrt|lar|pop$|mov$)/;
 const LONGEST = 15;
 
 function mergeDeltas(deltas: readonly Delta[]): Delta {
@@ -79,18 +79,22 @@ export function isAccepted(setup: Setup, lines: readonly string[]): boolean {
 /**
  * Where makers, or our machine knowingly, differ from this processor: what a fault leaves of ENTER's
  * pushes, which of several faults of RETF and FXRSTOR goes first, SHLD by more than 16 bits, REX.W of far pointers, repetition prefixes of
- * LOOPcc, 66H of near branches, which operand of CMPS is read first, LOCK VERW, ports that world.ts
+ * LOOPcc, F3 BSF where the host has TZCNT, MOVSXD of 16 bits, 66H of near branches, which operand of CMPS is read first, LOCK VERW, ports that world.ts
  * allows, and stores through CS outside 64-bit mode.
  */
 export function isDisputed(form: Form, setup: Setup): boolean {
   const { mnemonic } = form.definition;
   const prefixes = setup.code.subarray(0, 6);
-  if (/^(enter|retf|in|out|ins|outs|cmps|fxsave|fxrstor|maskmovdqu|verw)$/.test(mnemonic))
+  if (
+    /^(enter|loop.*|movsxd|retf|in|out|ins|outs|cmps|fxsave|fxrstor|maskmovdqu|verw)$/.test(
+      mnemonic,
+    )
+  )
     return true;
   if (/^sh[lr]d$/.test(mnemonic) && prefixes.includes(0x66)) return true;
   if (form.encoding.operandSize64 === 'f64' && prefixes.includes(0x66)) return true;
   if (/^(l[fgs]s|call|jmp)$/.test(mnemonic)) return form.encoding.operands.length > 0;
-  if (mnemonic.startsWith('loop')) return prefixes.includes(0xf2) || prefixes.includes(0xf3);
+  if (/^bs[fr]$/.test(mnemonic)) return prefixes.includes(0xf3);
   return setup.mode === 'u32' && prefixes.includes(0x2e);
 }
 
