@@ -2,7 +2,9 @@
 export type { BootModule } from './boot/boot-protocol.ts';
 export { ImageError } from './boot/boot-protocol.ts';
 export type {
+  EngineKind,
   ExecutionHook,
+  JitReport,
   MachineControl,
   MachineOptions,
   MachineView,

@@ -5,6 +5,8 @@
 import type { BootModule } from './boot/boot-protocol.ts';
 import type { StopReason, WatchKind } from './stop-reason.ts';
 
+export type EngineKind = 'step' | 'block';
+
 export interface MachineOptions {
   readonly image: Uint8Array;
   readonly imageName: string;
@@ -12,6 +14,12 @@ export interface MachineOptions {
   readonly modules?: readonly BootModule[];
   /** Guest RAM; a multiple of 1 MiB, at least 2 MiB, at most 2 GiB. */
   readonly memoryBytes?: number;
+  /**
+   * `block` compiles hot code, `step` executes instruction by instruction; the guest sees no difference.
+   */
+  readonly engine?: EngineKind;
+  /** Milliseconds, from any moment on: only for what `describeJit` says of compiling. */
+  readonly hostClock?: () => number;
   /** Receives the bytes that the guest writes to COM1, at the instruction that writes them. */
   readonly onSerialOutput?: (bytes: Uint8Array) => void;
   /** Lines worth a log: unknown ports, MSRs, unimplemented instructions; each once. */
@@ -53,6 +61,30 @@ export interface PageMapping {
   readonly isNoExecute: boolean;
 }
 
+/** What the block engine has compiled, for `monitor jit`. */
+export interface JitReport {
+  readonly regions: readonly {
+    readonly linear: bigint;
+    readonly physical: bigint;
+    readonly instructions: number;
+    readonly entries: number;
+    /** WebAssembly, not machine code. */
+    readonly codeBytes: number;
+    /** How many samples fell into it. */
+    readonly hits: number;
+  }[];
+  /** Since power-on: regions compiled, evicted for room, and gone for any reason. */
+  readonly compiled: number;
+  readonly evicted: number;
+  readonly dropped: number;
+  readonly codeBytes: number;
+  /** How often it was looked where control is. */
+  readonly samples: number;
+  /** Undefined without a clock. */
+  readonly compileMs: number | undefined;
+  readonly longestCompileMs: number | undefined;
+}
+
 export interface MachineView {
   /** Instructions retired since power-on. */
   readonly icount: bigint;
@@ -82,6 +114,8 @@ export interface MachineView {
   readPhysical(physical: bigint, lengthBytes: number): Uint8Array;
   /** All mappings below `cr3` in ascending order, one per leaf entry. */
   mappings(cr3?: bigint): Iterable<PageMapping>;
+  /** Undefined with the step engine. */
+  describeJit?(): JitReport | undefined;
 }
 
 export interface MachineControl {

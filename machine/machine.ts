@@ -2,6 +2,7 @@
  * The emulated PC, put together: it owns the CPU, memory, devices, clock and engine, and runs the
  * loop in which they meet. Everything from outside enters here, between two instructions.
  */
+import { BlockEngine } from './block-engine/block-engine.ts';
 import type { BootPlan } from './boot/boot-protocol.ts';
 import { planBoot } from './boot/loader.ts';
 import { VirtualClock } from './clock/event-queue.ts';
@@ -12,6 +13,7 @@ import type { Engine } from './engine.ts';
 import { ExecutionHooks } from './execution-hooks.ts';
 import type {
   ExecutionHook,
+  JitReport,
   MachineControl,
   MachineOptions,
   MachineView,
@@ -40,6 +42,7 @@ export class Machine implements MachineView, MachineControl {
   private readonly devices: DeviceList;
   private readonly cpu: Cpu;
   private readonly engine: Engine;
+  private readonly blocks: BlockEngine | undefined;
   private readonly hooks: ExecutionHooks;
   private readonly loop: RunLoop;
   private readonly serial = new SerialHistory(MIB);
@@ -62,9 +65,8 @@ export class Machine implements MachineView, MachineControl {
       note,
     });
     // Devices ask for the time when they are built, before there is an engine that counts.
-    let engine: Engine | undefined;
     this.clock = new VirtualClock(
-      () => engine?.exactIcount() ?? 0n,
+      () => (this.engine as Engine | undefined)?.exactIcount() ?? 0n,
       () => (this.state.exitRequest = 1),
     );
     this.devices = createDevices({
@@ -85,8 +87,10 @@ export class Machine implements MachineView, MachineControl {
       apic: this.devices.localApic,
       note,
     });
-    engine = new StepEngine(this.cpu, linear);
-    this.engine = engine;
+    const step = new StepEngine(this.cpu, linear);
+    this.blocks =
+      options.engine === 'block' ? new BlockEngine(step, this.state, options.hostClock) : undefined;
+    this.engine = this.blocks ?? step;
     this.hooks = new ExecutionHooks(this.engine);
     this.loop = new RunLoop({
       cpu: this.cpu,
@@ -197,6 +201,10 @@ export class Machine implements MachineView, MachineControl {
 
   describeDevices(): readonly { readonly name: string; readonly text: string }[] {
     return this.devices.devices.map((device) => ({ name: device.name, text: device.describe() }));
+  }
+
+  describeJit(): JitReport | undefined {
+    return this.blocks?.report();
   }
 
   serialHistory(): Uint8Array {

@@ -182,6 +182,17 @@ export class FunctionBuilder {
     this.body.unsigned(this.frames.length - label.depth);
   }
 
+  /** br_table: to the label that the number on the stack chooses, else to the last one. */
+  branchTable(labels: readonly Label[], otherwise: Label): void {
+    this.pop('i32');
+    this.body.byte(0x0e);
+    this.body.unsigned(labels.length);
+    for (const label of [...labels, otherwise]) {
+      this.body.unsigned(this.frames.length - label.depth);
+    }
+    this.markUnreachable();
+  }
+
   call(index: number, signature: Signature): void {
     this.popAll(signature.parameters);
     this.body.byte(0x10);

@@ -1,0 +1,208 @@
+/**
+ * The block engine: the step engine, with regions in the place of single instructions where time is
+ * spent. It looks every few thousand instructions where control is, counted and not timed, and
+ * compiles what it has seen often. What the guest sees does not depend on what is compiled.
+ */
+import { PAGE_SIZE } from '../addresses.ts';
+import type { Engine, EngineExit } from '../engine.ts';
+import type { JitReport } from '../machine-interface.ts';
+import type { CpuState } from '../state/fields.ts';
+import type { CodeLocation } from '../translation/code-cache.ts';
+import type { CodePage } from '../translation/code-page.ts';
+import type { RecordEngine } from '../translation/record-engine.ts';
+import { ControlFlow } from './control-flow.ts';
+import { planRegion, type PlanParts, type RegionPlan } from './region-plan.ts';
+import { RegionCache, type Region } from './region-cache.ts';
+
+/** Instructions from one look to the next: at full speed some 30 µs. */
+const SAMPLE_INSTRUCTIONS = 16384;
+/** How often uncompiled code of a page is seen before it is compiled; each time on it doubles. */
+const FIRST_THRESHOLD = 3;
+
+/** What is known of where time goes on a page. */
+interface Heat {
+  /** Offset → how often it was seen. */
+  readonly seen: Map<number, number>;
+  mode: CodeLocation['mode'];
+  /** Samples in uncompiled code since it was last compiled, and how many are enough. */
+  waiting: number;
+  threshold: number;
+}
+
+export class BlockEngine implements Engine {
+  private readonly step: RecordEngine;
+  private readonly state: CpuState;
+  private readonly clock: (() => number) | undefined;
+  private readonly regions: RegionCache;
+  private readonly flows = new ControlFlow();
+  private readonly heats = new Map<CodePage, Heat>();
+  private untilSample = SAMPLE_INSTRUCTIONS;
+  private samples = 0;
+  private compileMs = 0;
+  private longestCompileMs = 0;
+
+  /** `clock`, in milliseconds, is for the report only. */
+  constructor(step: RecordEngine, state: CpuState, clock?: () => number) {
+    this.step = step;
+    this.state = state;
+    this.clock = clock;
+    this.regions = new RegionCache(step.cache, step.arena, step.modules);
+    step.cache.listen({
+      dropped: (page) => {
+        this.regions.drop(page);
+        this.heats.delete(page);
+      },
+      stopAdded: (page) => this.compileAgain(page),
+      cleared: () => {
+        this.regions.clear();
+        this.heats.clear();
+      },
+    });
+  }
+
+  run(budget: number, passBreakpoint: boolean): EngineExit {
+    let left = budget;
+    let pass = passBreakpoint;
+    for (;;) {
+      const before = this.state.icount;
+      const exit = this.step.run(Math.min(left, this.untilSample), pass);
+      const done = Number(this.state.icount - before);
+      left -= done;
+      this.untilSample -= done;
+      if (this.untilSample <= 0) this.sample();
+      if (exit.kind !== 'budget' || left <= 0) return exit;
+      pass = false;
+    }
+  }
+
+  exactIcount(): bigint {
+    return this.step.exactIcount();
+  }
+
+  addBreakpoint(linear: bigint): void {
+    this.step.addBreakpoint(linear);
+  }
+
+  removeBreakpoint(linear: bigint): void {
+    this.step.removeBreakpoint(linear);
+  }
+
+  forgetCode(): void {
+    this.step.forgetCode();
+  }
+
+  report(): JitReport {
+    const { counts } = this.regions;
+    const isTimed = this.clock !== undefined;
+    return {
+      ...counts,
+      regions: this.regions.all().map(describeRegion),
+      codeBytes: this.regions.codeSizeBytes,
+      samples: this.samples,
+      compileMs: isTimed ? this.compileMs : undefined,
+      longestCompileMs: isTimed ? this.longestCompileMs : undefined,
+    };
+  }
+
+  private sample(): void {
+    this.untilSample = SAMPLE_INSTRUCTIONS;
+    this.samples += 1;
+    const location = this.step.location();
+    if (location === undefined) return;
+    const page = this.step.cache.pageAt(location);
+    const offset = Number(location.linear % BigInt(PAGE_SIZE));
+    if (page === undefined || !page.records.has(offset)) return;
+    const region = this.regions.of(page).find(({ offsets }) => offsets.has(offset));
+    if (region !== undefined) {
+      region.hits += 1;
+      region.seenAt = this.samples;
+      return;
+    }
+    this.heat(page, location, offset);
+  }
+
+  private heat(page: CodePage, { mode }: CodeLocation, offset: number): void {
+    const heat = this.heats.get(page) ?? {
+      seen: new Map<number, number>(),
+      mode,
+      waiting: 0,
+      threshold: FIRST_THRESHOLD,
+    };
+    this.heats.set(page, heat);
+    heat.seen.set(offset, (heat.seen.get(offset) ?? 0) + 1);
+    heat.waiting += 1;
+    if (heat.waiting < heat.threshold) return;
+    heat.waiting = 0;
+    heat.threshold *= 2;
+    this.timed(() => this.compile(page, heat));
+  }
+
+  /** Compiles all that was seen as one region, or what is new as another if that is too much. */
+  private compile(page: CodePage, heat: Heat): void {
+    const seeds = [...heat.seen].sort((left, right) => right[1] - left[1]).map(([at]) => at);
+    const whole = this.plan(page, heat, seeds, new Set());
+    if (whole === undefined) return;
+    const planned = offsetsOf(whole);
+    if (seeds.every((seed) => planned.has(seed))) {
+      this.regions.release(page);
+      this.regions.add(page, whole, this.samples);
+      return;
+    }
+    const covered = new Set(this.regions.of(page).flatMap(({ offsets }) => [...offsets]));
+    const others = seeds.filter((seed) => !covered.has(seed));
+    const rest = this.plan(page, heat, others, covered);
+    if (rest !== undefined) this.regions.add(page, rest, this.samples);
+  }
+
+  private plan(
+    page: CodePage,
+    { mode }: Heat,
+    seeds: readonly number[],
+    excluded: ReadonlySet<number>,
+  ): RegionPlan | undefined {
+    const { cache, arena } = this.step;
+    const base = page.linearPage * BigInt(PAGE_SIZE);
+    const parts: PlanParts = {
+      page,
+      bytes: cache.bytesOf(page),
+      mode,
+      arena,
+      flows: this.flows,
+      seeds,
+      excluded,
+      isStop: (offset) => cache.hasBeenStoppedAt(base + BigInt(offset)),
+    };
+    return planRegion(parts);
+  }
+
+  /** The page's regions do not look for a breakpoint that is new: others are made soon. */
+  private compileAgain(page: CodePage): void {
+    if (this.regions.of(page).length === 0) return;
+    this.regions.release(page);
+    const heat = this.heats.get(page);
+    if (heat !== undefined) heat.threshold = Math.min(heat.threshold, 1);
+  }
+
+  private timed(work: () => void): void {
+    const started = this.clock?.() ?? 0;
+    work();
+    const took = (this.clock?.() ?? 0) - started;
+    this.compileMs += took;
+    this.longestCompileMs = Math.max(this.longestCompileMs, took);
+  }
+}
+
+function offsetsOf(plan: RegionPlan): ReadonlySet<number> {
+  return new Set(plan.blocks.flatMap(({ instructions }) => instructions.map((it) => it.offset)));
+}
+
+function describeRegion(region: Region): JitReport['regions'][number] {
+  return {
+    linear: region.page.linearPage << 12n,
+    physical: BigInt(region.page.physicalPage) << 12n,
+    instructions: region.instructionCount,
+    entries: region.entries.length,
+    codeBytes: region.codeBytes,
+    hits: region.hits,
+  };
+}

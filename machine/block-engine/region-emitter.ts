@@ -1,0 +1,358 @@
+/**
+ * Emits a region: one function with a handler's signature.
+ *
+ *     load registers and flags; where = record.entry
+ *     block lookup
+ *      block enter
+ *       block stepOn
+ *        loop all
+ *         not enough budget for the longest way without a loop? → stepOn
+ *         dispatch on `where`
+ *         blocks and loops, nested (control-tree.ts)
+ *       stepOn: write back; execute one instruction in the step engine
+ *      enter: write back; go on at a record
+ *     lookup: write back; go on at an address
+ *
+ * A block takes its instructions off the budget at its end. Loops look at the budget at each turn:
+ * what is left then suffices for every way down, so that no other place need look.
+ */
+import { Emitter } from '../codegen/emitter.ts';
+import type { Node } from '../codegen/nodes.ts';
+import type { FlagField } from '../codegen/state-recorder.ts';
+import { fieldOffset } from '../state/fields.ts';
+import { JUMP_CACHE_BASE, JUMP_CACHE_ENTRIES } from '../state/layout.ts';
+import { RECORD } from '../translation/record.ts';
+import {
+  HANDLER_SIGNATURE,
+  LOOKUP_SIGNATURE,
+  type HandlerImports,
+} from '../translation/runtime.ts';
+import type { FunctionBuilder, Label, Local } from '../wasm/function-builder.ts';
+import { noteRegisters, type BlockSemantics, type RegisterUse } from './block-semantics.ts';
+import { itemIndex, type ControlTree, type Level } from './control-tree.ts';
+import { RegionBinding, type RegionFlow } from './region-binding.ts';
+import type { RegionShape } from './region-shape.ts';
+import type { Target } from './region-plan.ts';
+
+/** A place on the way through the levels: where their items and heads are branched to. */
+interface LevelLabels {
+  head: Label | undefined;
+  readonly items: Map<number, Label>;
+}
+
+export class RegionEmitter implements RegionFlow {
+  private readonly builder: FunctionBuilder;
+  private readonly shape: RegionShape;
+  private readonly tree: ControlTree;
+  private readonly imports: HandlerImports;
+  private readonly binding: RegionBinding;
+  private readonly emitter: Emitter;
+  private readonly tableIndex: number;
+  private readonly record: Local;
+  private readonly budget: Local;
+  private readonly where: Local;
+  private readonly target: Local;
+  private readonly labels = new Map<Level, LevelLabels>();
+  private exits!: { readonly stepOn: Label; readonly enter: Label; readonly lookup: Label };
+  private all!: Label;
+  /** The block and the number of its instruction that is being emitted. */
+  private block!: BlockSemantics;
+  private position = 0;
+
+  constructor(parts: {
+    builder: FunctionBuilder;
+    imports: HandlerImports;
+    shape: RegionShape;
+    tableIndex: number;
+  }) {
+    this.builder = parts.builder;
+    this.shape = parts.shape;
+    this.tree = parts.shape.tree;
+    this.imports = parts.imports;
+    this.tableIndex = parts.tableIndex;
+    [this.record, this.budget] = parts.builder.parameters as [Local, Local];
+    const use = registersOf(parts.shape.blocks);
+    this.binding = new RegionBinding({
+      builder: parts.builder,
+      imports: parts.imports,
+      use,
+      flow: this,
+    });
+    this.emitter = new Emitter(this.binding);
+    this.where = parts.builder.local('i32');
+    this.target = parts.builder.local('i64');
+  }
+
+  emit(): void {
+    const { builder, binding, imports } = this;
+    binding.load();
+    builder.get(this.record);
+    builder.memory('i32.load', RECORD.entry);
+    builder.set(this.where);
+    builder.block((lookup) => {
+      builder.block((enter) => {
+        builder.block((stepOn) => {
+          this.exits = { stepOn, enter, lookup };
+          builder.loop((all) => this.emitAll(all));
+        });
+        this.leave(imports.stepOn);
+      });
+      this.leave(imports.enter);
+    });
+    binding.store();
+    builder.get(this.target);
+    builder.get(this.budget);
+    builder.returnCall(imports.lookup, LOOKUP_SIGNATURE);
+  }
+
+  push(node: Node): void {
+    this.emitter.push(node);
+  }
+
+  leaveUndone(): void {
+    this.binding.materialise();
+    this.leaveAt(this.instruction().record, this.exits.stepOn, this.position);
+  }
+
+  goOn(): void {
+    // Only the end of a block leads anywhere else than to the following code.
+  }
+
+  /** To a computed target: within the region if the jump cache says so. */
+  jump(pushTarget: () => void): void {
+    const { builder, target } = this;
+    pushTarget();
+    builder.set(target);
+    this.binding.materialise();
+    this.takeOffBudget(this.position + 1);
+    const entry = builder.local('i32');
+    builder.get(target);
+    builder.emit('i32.wrap_i64');
+    builder.i32(JUMP_CACHE_ENTRIES - 1);
+    builder.emit('i32.and');
+    builder.i32(4);
+    builder.emit('i32.shl');
+    builder.tee(entry);
+    builder.memory('i64.load', JUMP_CACHE_BASE);
+    builder.get(target);
+    builder.emit('i64.ne');
+    builder.branchIf(this.exits.lookup);
+    builder.get(entry);
+    builder.memory('i32.load', JUMP_CACHE_BASE + 12);
+    builder.i32(0);
+    builder.memory('i32.load', fieldOffset('lookupTag'));
+    builder.emit('i32.ne');
+    builder.branchIf(this.exits.lookup);
+    builder.get(entry);
+    builder.memory('i32.load', JUMP_CACHE_BASE + 8);
+    builder.tee(this.record);
+    builder.memory('i32.load', RECORD.handler);
+    builder.i32(this.tableIndex);
+    builder.emit('i32.ne');
+    builder.branchIf(this.exits.enter);
+    builder.get(this.record);
+    builder.memory('i32.load', RECORD.entry);
+    builder.set(this.where);
+    builder.branch(this.all);
+  }
+
+  /** To the relative operand of the block's last instruction. */
+  branch(): void {
+    this.edge(this.block.block.taken!);
+  }
+
+  private emitAll(all: Label): void {
+    const { builder } = this;
+    this.all = all;
+    builder.get(this.budget);
+    builder.i32(this.shape.longestWay);
+    builder.emit('i32.le_s');
+    builder.branchIf(this.exits.stepOn);
+    this.emitLevel(this.tree.root);
+  }
+
+  private emitLevel(level: Level): void {
+    const labels: LevelLabels = { head: undefined, items: new Map() };
+    this.labels.set(level, labels);
+    this.emitItems(level, labels, level.items.length - 1);
+  }
+
+  /** Everything of a level up to an item: an item that is branched to ends a `block` before it. */
+  private emitItems(level: Level, labels: LevelLabels, last: number): void {
+    this.builder.block((label) => {
+      labels.items.set(last, label);
+      if (last === 0) this.emitDispatch(level, labels);
+      else this.emitItems(level, labels, last - 1);
+    });
+    const item = level.items[last]!;
+    if (typeof item === 'number') this.emitBlock(this.shape.blocks[item]!);
+    else this.emitLoop(item);
+  }
+
+  private emitLoop(level: Level): void {
+    this.builder.loop((head) => {
+      const labels: LevelLabels = { head, items: new Map() };
+      this.labels.set(level, labels);
+      this.emitItems(level, labels, level.items.length - 1);
+    });
+  }
+
+  private emitDispatch(level: Level, labels: LevelLabels): void {
+    const { builder } = this;
+    const first = labels.items.get(0)!;
+    if (level.dispatched.size === 0) {
+      builder.branch(first);
+      return;
+    }
+    const blocks = [...level.dispatched].sort((left, right) => left - right);
+    const [lowest, highest] = [blocks[0]!, blocks.at(-1)!];
+    const targets: Label[] = [];
+    for (let block = lowest; block <= highest; block++) {
+      const isTarget = level.dispatched.has(block);
+      targets.push(isTarget ? labels.items.get(itemIndex(level, block))! : first);
+    }
+    builder.get(this.where);
+    if (lowest !== 0) {
+      builder.i32(lowest);
+      builder.emit('i32.sub');
+    }
+    builder.branchTable(targets, first);
+  }
+
+  private emitBlock(semantics: BlockSemantics): void {
+    const { binding } = this;
+    const { block, instructions } = semantics;
+    this.block = semantics;
+    this.position = 0;
+    binding.pending.clear();
+    for (const { statements, flags, settlesFlags } of instructions) {
+      if (settlesFlags) {
+        binding.materialise();
+        binding.pending.clear();
+      }
+      this.emitter.instruction(statements);
+      for (const [field, node] of flags) binding.pending.set(field, node);
+      this.position += 1;
+    }
+    const last = block.instructions.at(-1)!;
+    if (last.flow === 'left') {
+      this.binding.materialise();
+      this.leaveAt(last.record, this.exits.enter, this.position);
+      return;
+    }
+    this.position -= 1;
+    if (last.flow !== 'jump' && last.flow !== 'indirect') this.edge(block.next!);
+  }
+
+  /** From the end of the present block. */
+  private edge(target: Target): void {
+    if (target.kind === 'outside') {
+      this.leaveTo(target);
+      return;
+    }
+    const { builder, binding } = this;
+    const from = this.block.block.index;
+    const to = target.block;
+    const goal = this.shape.blocks[to]!;
+    this.takeOffBudget(this.position + 1);
+    if (goal.block.isStop) this.lookForBreakpoint(goal.block.instructions[0]!.record);
+    const route = this.tree.route(from, to);
+    if (route.kind === 'again') {
+      this.turn(goal, route.loop);
+      return;
+    }
+    binding.materialise(this.liveAt(to));
+    if (route.isDispatched) this.setWhere(to);
+    builder.branch(this.labels.get(route.level)!.items.get(route.item)!);
+  }
+
+  /** Once more round a loop, if the budget suffices. */
+  private turn(head: BlockSemantics, loop: Level): void {
+    const { builder, binding } = this;
+    builder.get(this.budget);
+    builder.i32(this.shape.longestWayFrom[head.block.index]!);
+    builder.emit('i32.le_s');
+    builder.when(() => {
+      binding.materialise();
+      this.leaveAt(head.block.instructions[0]!.record, this.exits.stepOn, 0);
+    });
+    binding.materialise(this.liveAt(head.block.index));
+    if (loop.dispatched.size > 0) this.setWhere(head.block.index);
+    builder.branch(this.labels.get(loop)!.head!);
+  }
+
+  private leaveTo(target: Extract<Target, { kind: 'outside' }>): void {
+    const { builder } = this;
+    this.binding.materialise();
+    if (target.record !== undefined) {
+      this.leaveAt(target.record, this.exits.enter, this.position + 1);
+      return;
+    }
+    this.takeOffBudget(this.position + 1);
+    builder.i64(target.rip);
+    builder.set(this.target);
+    builder.branch(this.exits.lookup);
+  }
+
+  private lookForBreakpoint(record: number): void {
+    const { builder } = this;
+    builder.i32(record);
+    builder.memory('i32.load', RECORD.handler);
+    builder.i32(this.tableIndex);
+    builder.emit('i32.ne');
+    builder.when(() => {
+      this.binding.materialise();
+      this.leaveAt(record, this.exits.enter, 0);
+    });
+  }
+
+  private leaveAt(record: number, exit: Label, retired: number): void {
+    const { builder } = this;
+    this.takeOffBudget(retired);
+    builder.i32(record);
+    builder.set(this.record);
+    builder.branch(exit);
+  }
+
+  private leave(to: number): void {
+    this.binding.store();
+    this.builder.get(this.record);
+    this.builder.get(this.budget);
+    this.builder.returnCall(to, HANDLER_SIGNATURE);
+  }
+
+  private takeOffBudget(retired: number): void {
+    if (retired === 0) return;
+    const { builder } = this;
+    builder.get(this.budget);
+    builder.i32(retired);
+    builder.emit('i32.sub');
+    builder.set(this.budget);
+  }
+
+  private setWhere(block: number): void {
+    this.builder.i32(block);
+    this.builder.set(this.where);
+  }
+
+  private liveAt(block: number): Iterable<FlagField> {
+    return this.shape.liveFlags[block]!;
+  }
+
+  private instruction(): { readonly record: number } {
+    return this.block.block.instructions[this.position]!;
+  }
+}
+
+function registersOf(blocks: readonly BlockSemantics[]): RegisterUse {
+  const use: RegisterUse = {
+    general: new Set(),
+    writtenGeneral: new Set(),
+    vector: new Set(),
+    writtenVector: new Set(),
+  };
+  for (const { instructions } of blocks) {
+    for (const { statements } of instructions) noteRegisters(statements, use);
+  }
+  return use;
+}
