@@ -42,23 +42,26 @@ function adjustment(
   mnemonic: string,
   opcode: string,
   adjust: (o: Operations, combine: Combine) => void,
-  undefinedFlags: readonly Flag[],
+  flags: { readonly writes: readonly Flag[]; readonly undefined: readonly Flag[] },
 ): InstructionDefinition {
   const combine = mnemonic.endsWith('a') ? 'add' : 'subtract';
   return {
     mnemonic,
     encodings: [opcode],
-    flags: { reads: ['AF', 'CF'], writes: ['AF', 'CF'], undefined: undefinedFlags },
+    flags: { reads: ['AF', 'CF'], ...flags },
     modes: 'not64',
     semantics: (o: Operations) => adjust(o, combine),
   };
 }
 
+const PACKED = { writes: ['SF', 'ZF', 'AF', 'PF', 'CF'], undefined: ['OF'] } as const;
+const UNPACKED = { writes: ['AF', 'CF'], undefined: ['OF', 'SF', 'ZF', 'PF'] } as const;
+
 export const DECIMAL: readonly InstructionDefinition[] = [
-  adjustment('daa', '27', adjustPacked, ['OF']),
-  adjustment('das', '2F', adjustPacked, ['OF']),
-  adjustment('aaa', '37', adjustUnpacked, ['OF', 'SF', 'ZF', 'PF']),
-  adjustment('aas', '3F', adjustUnpacked, ['OF', 'SF', 'ZF', 'PF']),
+  adjustment('daa', '27', adjustPacked, PACKED),
+  adjustment('das', '2F', adjustPacked, PACKED),
+  adjustment('aaa', '37', adjustUnpacked, UNPACKED),
+  adjustment('aas', '3F', adjustUnpacked, UNPACKED),
   defineInstruction({
     mnemonic: 'aam',
     encodings: ['D4 Ib'],

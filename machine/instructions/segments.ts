@@ -4,6 +4,7 @@
  * checks are in SDM 3A chapter 5 and made by the CPU's host operations).
  */
 import { VECTOR } from '../guest-fault.ts';
+import { ARITHMETIC_FLAGS } from './arithmetic-flags.ts';
 import { defineInstruction } from './definition.ts';
 import type { InstructionDefinition } from './definition.ts';
 import { resize } from './moves.ts';
@@ -153,6 +154,7 @@ function systemReturn(mnemonic: 'sysret' | 'sysexit', encoding: string): Instruc
   return {
     mnemonic,
     encodings: [encoding],
+    flags: { writes: mnemonic === 'sysret' ? ARITHMETIC_FLAGS : [] },
     privileged: true,
     semantics: (o: Operations) => o.hostTransfer(mnemonic, operandWidth(o)),
   };
@@ -227,11 +229,13 @@ export const SEGMENTS: readonly InstructionDefinition[] = [
   defineInstruction({
     mnemonic: 'iret',
     encodings: ['CF'],
+    flags: { writes: ARITHMETIC_FLAGS },
     semantics: (o) => o.hostTransfer('iret', operandWidth(o)),
   }),
   defineInstruction({
     mnemonic: 'syscall',
     encodings: ['0F 05'],
+    flags: { reads: ARITHMETIC_FLAGS, writes: ARITHMETIC_FLAGS },
     semantics: (o) => o.hostTransfer('syscall'),
   }),
   systemReturn('sysret', '0F 07'),
