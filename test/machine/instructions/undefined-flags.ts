@@ -8,7 +8,7 @@ import type { Form } from './forms.ts';
 import { initialState } from './initial-state.ts';
 import type { Setup } from './vector-file.ts';
 
-const BIT: Readonly<Record<Flag, bigint>> = {
+export const FLAG_BIT: Readonly<Record<Flag, bigint>> = {
   CF: 1n,
   PF: 4n,
   AF: 16n,
@@ -75,5 +75,5 @@ function shiftOf(form: Form, setup: Setup): Shift {
 export function undefinedFlags(form: Form, setup: Setup): bigint {
   const rule = RULES[form.definition.mnemonic];
   const flags = rule ? rule(shiftOf(form, setup)) : (form.definition.flags?.undefined ?? []);
-  return flags.reduce((mask, flag) => mask | BIT[flag], 0n);
+  return flags.reduce((mask, flag) => mask | FLAG_BIT[flag], 0n);
 }
