@@ -17,7 +17,7 @@ ${EXIT.reset} reset.`;
 /** Runs one command line (without node and script); resolves with the exit status. */
 export async function runCommandLine(words: readonly string[]): Promise<number> {
   let status: number = EXIT.success;
-  const parser = yargs([...words])
+  const parser = yargs(withMonitorHelp(words))
     .scriptName('exoscope')
     .usage('$0 COMMAND: debug x86-64 kernels on an emulated PC, with gdb or lldb')
     .command(
@@ -60,6 +60,15 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
   } catch (error) {
     return explain(error);
   }
+}
+
+/**
+ * yargs takes a last word `help` for its own help command; `exoscope monitor help` is the server's. With
+ * a blank behind it yargs does not know the word, and the server does not mind.
+ */
+function withMonitorHelp(words: readonly string[]): string[] {
+  const isMonitor = words[0] === 'monitor';
+  return words.map((word) => (isMonitor && word === 'help' ? 'help ' : word));
 }
 
 /** One clear line for what the user can mend; anything else is a bug and keeps its stack. */

@@ -228,7 +228,7 @@ export class FakeTarget implements Target {
   }
 
   private execute(thread: ThreadNumber, counter: bigint): bigint {
-    const next = counter + 1n;
+    const next = BigInt.asUintN(64, counter + 1n);
     this.counter(thread, next);
     if (counter === EXIT) this.finish({ kind: 'exited', status: 7, process: 1 });
     if (counter === WRITER) {

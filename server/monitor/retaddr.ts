@@ -23,7 +23,7 @@ export const returnAddressesCommand = defineMonitorCommand({
   access: 'look',
   summary: 'return addresses from rsp: the quadword at rsp, then a scan up the stack',
   help: [
-    'Without an argument: of the selected thread. A number is a tid; an address (0x…, symbol or',
+    'Without an argument: of the thread on the CPU. A number is a tid; an address (0x…, symbol or',
     '$register) is where to start in the memory that the CPU sees. First comes the quadword at rsp,',
     'then each quadword above it that points into executable memory, up to the end of the kernel',
     'stack. `after call X`: a call instruction stands before it, and goes to X; without one the',
@@ -62,7 +62,7 @@ function chosenStack(
 ): Stack {
   const isTid = which === undefined || /^\d{1,9}$/.test(which);
   if (isTid) {
-    const tid = which === undefined ? context.selectedTid : Number(which);
+    const tid = which === undefined ? context.guest.currentThread()?.tid : Number(which);
     const thread = threads.find((candidate) => candidate.tid === tid);
     if (thread !== undefined) return threadStack(context, thread);
     if (which === undefined) return cpuStack(context);

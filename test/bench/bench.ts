@@ -53,13 +53,14 @@ async function pair(
 
 async function measureRsp(): Promise<void> {
   const hot = addressOf('bench_hot');
-  for (const { name, unit, isRate, measure } of MEASURES) {
+  for (const measure of MEASURES) {
+    const { name, unit, isRate } = measure;
     const figures: number[] = [];
     for (const start of [startExoscope, startQemu]) {
       const server = await start(BENCH_IMAGE, 'spin');
       const client = await RspClient.attach(server.port);
       await client.request('?');
-      figures.push(await measure(client, hot));
+      figures.push(await measure.measure(client, hot));
       client.close();
       await server.stop();
     }
@@ -80,7 +81,7 @@ console.log(`${''.padEnd(30)} ${'exoscope'.padStart(18)} ${'QEMU'.padStart(18)} 
 await pair(KERNEL_IMAGE, '', (servers) => {
   const [ours, theirs] = servers.map((server) => server.listeningAfterMs);
   add({ name: 'listening after', unit: 'ms', isRate: false, ours: ours!, theirs: theirs! });
-  const [fast, slow] = servers.map(attachWithGdb);
+  const [fast, slow] = servers.map((server) => attachWithGdb(server));
   add({ name: 'gdb attach, local ELF', unit: 's', isRate: false, ours: fast!, theirs: slow! });
   return Promise.resolve();
 });

@@ -6,7 +6,7 @@ import { connect, type Socket } from 'node:net';
 
 export class RspClient {
   private readonly socket: Socket;
-  private buffer: Buffer<ArrayBufferLike> = Buffer.alloc(0);
+  private buffer: Buffer = Buffer.alloc(0);
   private waiting: ((packet: Buffer) => void) | undefined;
   private acknowledges = true;
   /** Packets sent, acks not counted. */

@@ -28,10 +28,9 @@ async function freePort(): Promise<number> {
 
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const ended = new Promise<'ended'>((resolve) => child.once('exit', () => resolve('ended')));
   child.kill('SIGTERM');
-  await Promise.race([ended, sleep(2000)]);
-  if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+  if ((await Promise.race([ended, sleep(2000)])) !== 'ended') child.kill('SIGKILL');
 }
 
 export async function startExoscope(image: string, commandLine: string): Promise<RunningServer> {
