@@ -1,22 +1,19 @@
 /*
- * A guest for measuring: no kernel, no interrupts. The command line chooses one workload:
+ * A guest for measuring: no kernel, no interrupts from outside. The command line chooses:
  *
- *   lcg=COUNT    COUNT rounds of a 64-bit linear congruential generator and a branch that depends
- *   on
- *                it; prints the result, then ends by the debug-exit port with 0
- *   store=COUNT  COUNT stores that walk over 64 KiB; the same end
- *   spin         calls bench_hot for ever: for break-in, stepi and breakpoint benchmarks
+ *   NAME=COUNT  a workload of the list below, COUNT times; prints the result, then ends by the
+ *               debug-exit port with 0
+ *   spin        calls bench_hot for ever: for break-in, stepi and breakpoint benchmarks
  */
+#include <stddef.h>
 #include <stdint.h>
+
+#include "workloads.h"
 
 #define COM1 0x3f8
 #define DEBUG_EXIT_PORT 0xf4
-#define LCG_MULTIPLIER 6364136223846793005ull
-#define LCG_INCREMENT 1442695040888963407ull
-#define STORE_WORDS 8192
 
 volatile uint64_t bench_counter;
-static uint64_t store_area[STORE_WORDS];
 
 static void write_port8(uint16_t port, uint8_t value) {
     __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
@@ -81,25 +78,6 @@ static int find_argument(const char *line, const char *name, uint64_t *number) {
     return 0;
 }
 
-__attribute__((noinline)) uint64_t bench_lcg(uint64_t count) {
-    uint64_t value = 1, taken = 0;
-    do {
-        value = value * LCG_MULTIPLIER + LCG_INCREMENT;
-        if ((int64_t)value < 0) {
-            taken++;
-            __asm__ volatile("" : "+r"(taken)); /* keeps the branch a branch */
-        }
-    } while (--count != 0);
-    return value ^ taken;
-}
-
-__attribute__((noinline)) uint64_t bench_store(uint64_t count) {
-    for (uint64_t i = 0; i < count; i++) {
-        ((volatile uint64_t *)store_area)[i % STORE_WORDS] = i;
-    }
-    return store_area[7];
-}
-
 __attribute__((noinline)) void bench_hot(void) {
     bench_counter++;
 }
@@ -110,20 +88,31 @@ static _Noreturn void bench_spin(void) {
     }
 }
 
+static const struct {
+    const char *name;
+    uint64_t (*run)(uint64_t count);
+} workloads[] = {
+    {"lcg", bench_lcg},           {"store", bench_store},   {"sieve", bench_sieve},
+    {"sha256", bench_sha256},     {"quicksort", bench_quicksort},
+    {"matrix", bench_matrix},     {"indirect", bench_indirect},
+    {"switch", bench_switch},     {"movs", bench_movs},     {"int80", bench_int80},
+    {"fault", bench_fault},
+};
+
 _Noreturn void bench_main(const uint32_t *information) {
     const char *line = information[0] & 4 ? (const char *)(uintptr_t)information[4] : "";
     uint64_t count;
     print("bench guest\n");
-    if (find_argument(line, "lcg", &count) && count != 0) {
-        finish("lcg", bench_lcg(count));
-    } else if (find_argument(line, "store", &count) && count != 0) {
-        finish("store", bench_store(count));
-    } else if (find_argument(line, "spin", &count)) {
+    for (size_t i = 0; i < sizeof workloads / sizeof workloads[0]; i++) {
+        if (find_argument(line, workloads[i].name, &count) && count != 0) {
+            finish(workloads[i].name, workloads[i].run(count));
+        }
+    }
+    if (find_argument(line, "spin", &count)) {
         print("bench spin\n");
         bench_spin();
-    } else {
-        print("bench: the command line must say lcg=COUNT, store=COUNT or spin\n");
     }
+    print("bench: the command line must say spin or WORKLOAD=COUNT\n");
     for (;;) {
         __asm__ volatile("cli; hlt");
     }

@@ -29,7 +29,7 @@ bench_entry:
     movl $directory + 3, pdpt
     movl $pdpt + 3, pml4
     movl %cr4, %eax
-    orl $0x20, %eax
+    orl $0x620, %eax /* PAE, OSFXSR, OSXMMEXCPT */
     movl %eax, %cr4
     movl $pml4, %eax
     movl %eax, %cr3
@@ -38,7 +38,8 @@ bench_entry:
     orl $0x100, %eax
     wrmsr
     movl %cr0, %eax
-    orl $0x80000001, %eax
+    andl $~4, %eax /* EM */
+    orl $0x80000003, %eax
     movl %eax, %cr0
     lgdt gdt_pointer
     ljmp $0x08, $long_mode
@@ -63,11 +64,34 @@ long_mode:
     ud2
     .size long_mode, . - long_mode
 
+    .text
+    /* void bench_exchange(void **save, void *load): to another stack. */
+    .globl bench_exchange
+    .type bench_exchange, @function
+bench_exchange:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+    .size bench_exchange, . - bench_exchange
+
     .section .bss
     .balign 4096
+    .globl pdpt
 pml4: .skip 4096
 pdpt: .skip 4096
 directory: .skip 4096
-    .skip 4096
+    .skip 65536
 stack_top:
     .section .note.GNU-stack, "", @progbits
