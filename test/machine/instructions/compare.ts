@@ -35,7 +35,13 @@ function isNear(value: bigint, wanted: bigint): boolean {
 /** Bits 19–16 of what LAR gives are undefined (Intel SDM 2A, "LAR"). */
 const LAR_UNDEFINED = 0xf_0000n;
 
-function agrees(form: Form, vector: Vector, name: string, value: bigint, wanted: bigint): boolean {
+interface FieldPair {
+  readonly name: string;
+  readonly value: bigint;
+  readonly wanted: bigint;
+}
+
+function agrees(form: Form, vector: Vector, { name, value, wanted }: FieldPair): boolean {
   if (value === wanted) return true;
   // Linux's return to the program clears what is left of a null selector (IRET does, SDM 2A).
   if (NULLED_ON_RETURN.test(name) && vector.source === 'hardware' && (value | wanted) < 4n)
@@ -81,7 +87,7 @@ export function differences(form: Form, vector: Vector, outcome: Outcome): strin
   const lines: string[] = [];
   for (const name of vector.source === 'manual' ? ALL_FIELDS : HARDWARE_FIELDS) {
     const [value, wanted] = [outcome.state.get(name) ?? 0n, expected.get(name) ?? 0n];
-    if (!agrees(form, vector, name, value, wanted))
+    if (!agrees(form, vector, { name, value, wanted }))
       lines.push(`${name} is ${value.toString(16)}, not ${wanted.toString(16)}`);
   }
   if (!memoryAgrees(form, vector, outcome.memory)) {

@@ -9,8 +9,14 @@ import type { Delta, Setup } from '../vector-file.ts';
 import { PLACE } from '../world.ts';
 
 /** Instructions that would not end, would call the host's kernel, or lead out of a sequence. */
-const NOT_IN_SEQUENCES =
-  /^(j|call|ret|loop|int|iret|sys|leave|enter|in$|ins$|out|cmps|movsxd|arpl|l[defgs]s$|maskmov|fx|popf|ldmxcsr|rcp|rsqrt|lar|pop$|mov$)/;
+const NOT_IN_SEQUENCES = new RegExp(
+  `^(${[
+    'j call ret loop int iret sys leave enter in$ ins$ out pop$ popf',
+    'cmps movsxd arpl ver lsl lar l[defgs]s$ maskmov fx ldmxcsr rcp rsqrt',
+  ]
+    .join(' ')
+    .replaceAll(' ', '|')})`,
+);
 const LONGEST = 15;
 
 function mergeDeltas(deltas: readonly Delta[]): Delta {

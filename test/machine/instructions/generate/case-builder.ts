@@ -28,7 +28,6 @@ export class CaseBuilder {
   /** What special cases ask of the generic choices. */
   wants: {
     memory?: { address: bigint; bytes?: number };
-    noMemory?: true;
     widths?: readonly (16 | 32 | 64)[];
     immediates?: (bigint | undefined)[];
     register?: number;

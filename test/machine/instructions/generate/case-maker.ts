@@ -41,16 +41,17 @@ function chooseMode(builder: CaseBuilder): void {
   builder.addressWidth = builder.is64 ? 64 : 32;
 }
 
+function usesOperandSize({ definition, encoding }: Form): boolean {
+  if (SIZED_WITHOUT_OPERANDS.test(definition.mnemonic)) return true;
+  return encoding.operands.some((operand) =>
+    operand.kind === 'coded' ? /^(v|z|zs|y|p)$/.test(operand.size) : /^[re]AX$/.test(operand.name),
+  );
+}
+
 /** The widths that prefixes can give the instruction in the mode. */
 function possibleWidths(builder: CaseBuilder): readonly (16 | 32 | 64)[] {
-  const { definition, encoding } = builder.form;
-  const usesSize =
-    SIZED_WITHOUT_OPERANDS.test(definition.mnemonic) ||
-    encoding.operands.some((operand) =>
-      operand.kind === 'coded'
-        ? 'vzsyp'.includes(operand.size.slice(-1)) && operand.size !== 'bs' && operand.size !== ''
-        : /^[re]AX$/.test(operand.name),
-    );
+  const { encoding } = builder.form;
+  const usesSize = usesOperandSize(builder.form);
   const widths = new Set<16 | 32 | 64>([32]);
   if (usesSize && encoding.prefix !== 'NP' && encoding.prefix !== '66') widths.add(16);
   if (usesSize && builder.is64 && encoding.rexW !== 0) widths.add(64);
@@ -122,25 +123,23 @@ function encodeRegister(builder: CaseBuilder): number {
   return number & 7;
 }
 
+function isRmMemory(builder: CaseBuilder): boolean {
+  const { mod } = builder.form.encoding;
+  if (mod !== 'any') return mod === 'memory';
+  return builder.wants.memory !== undefined || !builder.random.once(2);
+}
+
+function chooseRmRegister(builder: CaseBuilder, operand: CodedOperand | undefined): number {
+  if (!operand) return builder.random.below(8);
+  const isVector = 'UW'.includes(operand.letter);
+  const size = isVector ? 'dq' : operand.size;
+  return chooseRegister(builder, { ...operand, letter: 'E', size });
+}
+
 function encodeRm(builder: CaseBuilder, reg: number): void {
-  const { encoding } = builder.form;
   const operand = codedOperands(builder.form).find(({ letter }) => 'EMRWU'.includes(letter));
-  const isMemory =
-    encoding.mod === 'memory' ||
-    (encoding.mod === 'any' &&
-      !builder.wants.noMemory &&
-      (builder.wants.memory !== undefined || !builder.random.once(2)));
-  if (!operand || !isMemory) {
-    const number = operand
-      ? chooseRegister(
-          builder,
-          operand.letter === 'R'
-            ? { ...operand, letter: 'E' }
-            : operand.letter === 'U' || operand.letter === 'W'
-              ? { ...operand, letter: 'E', size: 'dq' }
-              : operand,
-        )
-      : builder.random.below(8);
+  if (!operand || !isRmMemory(builder)) {
+    const number = chooseRmRegister(builder, operand);
     builder.rmRegister = number;
     builder.parts.rex.b = number >> 3;
     builder.parts.modrm = { mod: 3, reg, rm: number & 7 };
