@@ -4,6 +4,7 @@ export { ImageError } from './boot/boot-protocol.ts';
 export type {
   EngineKind,
   ExecutionHook,
+  Hotness,
   JitReport,
   MachineControl,
   MachineOptions,

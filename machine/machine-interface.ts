@@ -7,6 +7,13 @@ import type { StopReason, WatchKind } from './stop-reason.ts';
 
 export type EngineKind = 'step' | 'block';
 
+export interface Hotness {
+  /** Instructions from one look at where control is to the next. */
+  readonly sampleInstructions: number;
+  /** How often uncompiled code of a page is seen before it is compiled; each time on it doubles. */
+  readonly firstThreshold: number;
+}
+
 export interface MachineOptions {
   readonly image: Uint8Array;
   readonly imageName: string;
@@ -18,6 +25,8 @@ export interface MachineOptions {
    * `block` compiles hot code, `step` executes instruction by instruction; the guest sees no difference.
    */
   readonly engine?: EngineKind;
+  /** When the block engine compiles; the guest sees no difference. Left out: as is best. */
+  readonly hotness?: Hotness;
   /** Milliseconds, from any moment on: only for what `describeJit` says of compiling. */
   readonly hostClock?: () => number;
   /** Receives the bytes that the guest writes to COM1, at the instruction that writes them. */

@@ -88,8 +88,11 @@ export class Machine implements MachineView, MachineControl {
       note,
     });
     const step = new StepEngine(this.cpu, linear);
+    const { hotness, hostClock: clock } = options;
     this.blocks =
-      options.engine === 'block' ? new BlockEngine(step, this.state, options.hostClock) : undefined;
+      options.engine === 'block'
+        ? new BlockEngine(step, this.state, { hotness, clock })
+        : undefined;
     this.engine = this.blocks ?? step;
     this.hooks = new ExecutionHooks(this.engine);
     this.loop = new RunLoop({

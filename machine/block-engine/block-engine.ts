@@ -5,7 +5,7 @@
  */
 import { PAGE_SIZE } from '../addresses.ts';
 import type { Engine, EngineExit } from '../engine.ts';
-import type { JitReport } from '../machine-interface.ts';
+import type { Hotness, JitReport } from '../machine-interface.ts';
 import type { CpuState } from '../state/fields.ts';
 import type { CodeLocation } from '../translation/code-cache.ts';
 import type { CodePage } from '../translation/code-page.ts';
@@ -14,10 +14,14 @@ import { ControlFlow } from './control-flow.ts';
 import { planRegion, type PlanParts, type RegionPlan } from './region-plan.ts';
 import { RegionCache, type Region } from './region-cache.ts';
 
-/** Instructions from one look to the next: at full speed some 30 µs. */
-const SAMPLE_INSTRUCTIONS = 16384;
-/** How often uncompiled code of a page is seen before it is compiled; each time on it doubles. */
-const FIRST_THRESHOLD = 3;
+/** At full speed 16,384 instructions take some 30 µs. */
+const DEFAULT_HOTNESS: Hotness = { sampleInstructions: 16384, firstThreshold: 3 };
+
+export interface BlockEngineOptions {
+  readonly hotness?: Hotness | undefined;
+  /** Milliseconds, for the report only. */
+  readonly clock?: (() => number) | undefined;
+}
 
 /** What is known of where time goes on a page. */
 interface Heat {
@@ -33,19 +37,21 @@ export class BlockEngine implements Engine {
   private readonly step: RecordEngine;
   private readonly state: CpuState;
   private readonly clock: (() => number) | undefined;
+  private readonly hotness: Hotness;
   private readonly regions: RegionCache;
   private readonly flows = new ControlFlow();
   private readonly heats = new Map<CodePage, Heat>();
-  private untilSample = SAMPLE_INSTRUCTIONS;
+  private untilSample: number;
   private samples = 0;
   private compileMs = 0;
   private longestCompileMs = 0;
 
-  /** `clock`, in milliseconds, is for the report only. */
-  constructor(step: RecordEngine, state: CpuState, clock?: () => number) {
+  constructor(step: RecordEngine, state: CpuState, options: BlockEngineOptions = {}) {
     this.step = step;
     this.state = state;
-    this.clock = clock;
+    this.clock = options.clock;
+    this.hotness = options.hotness ?? DEFAULT_HOTNESS;
+    this.untilSample = this.hotness.sampleInstructions;
     this.regions = new RegionCache(step.cache, step.arena, step.modules);
     step.cache.listen({
       dropped: (page) => {
@@ -105,7 +111,7 @@ export class BlockEngine implements Engine {
   }
 
   private sample(): void {
-    this.untilSample = SAMPLE_INSTRUCTIONS;
+    this.untilSample = this.hotness.sampleInstructions;
     this.samples += 1;
     const location = this.step.location();
     if (location === undefined) return;
@@ -126,7 +132,7 @@ export class BlockEngine implements Engine {
       seen: new Map<number, number>(),
       mode,
       waiting: 0,
-      threshold: FIRST_THRESHOLD,
+      threshold: this.hotness.firstThreshold,
     };
     this.heats.set(page, heat);
     heat.seen.set(offset, (heat.seen.get(offset) ?? 0) + 1);
