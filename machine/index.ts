@@ -12,6 +12,6 @@ export type {
   PageMapping,
   RunOptions,
 } from './machine-interface.ts';
-export { DEFAULT_MEMORY_BYTES, Machine } from './machine.ts';
+export { DEFAULT_ENGINE, DEFAULT_MEMORY_BYTES, Machine } from './machine.ts';
 export type { StopReason, TripleFaultReport, WatchKind } from './stop-reason.ts';
 export { TICKS_PER_INSTRUCTION, TICKS_PER_SECOND } from './clock/virtual-clock.ts';

@@ -12,6 +12,7 @@ import { createDevices, type DeviceList } from './devices/device-list.ts';
 import type { Engine } from './engine.ts';
 import { ExecutionHooks } from './execution-hooks.ts';
 import type {
+  EngineKind,
   ExecutionHook,
   JitReport,
   MachineControl,
@@ -32,6 +33,7 @@ import type { StopReason, WatchKind } from './stop-reason.ts';
 
 const MIB = 1024 * 1024;
 const WASM_PAGE = 65536;
+export const DEFAULT_ENGINE: EngineKind = 'step';
 export const DEFAULT_MEMORY_BYTES = 256 * MIB;
 
 export class Machine implements MachineView, MachineControl {
@@ -90,7 +92,7 @@ export class Machine implements MachineView, MachineControl {
     const step = new StepEngine(this.cpu, linear);
     const { hotness, hostClock: clock } = options;
     this.blocks =
-      options.engine === 'block'
+      (options.engine ?? DEFAULT_ENGINE) === 'block'
         ? new BlockEngine(step, this.state, { hotness, clock })
         : undefined;
     this.engine = this.blocks ?? step;

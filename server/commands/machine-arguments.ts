@@ -1,7 +1,14 @@
 /** What `serve` and `run` have in common: the image and the PC that boots it. */
 import { readFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
-import { ImageError, Machine, type MachineControl, type MachineView } from '../../machine/index.ts';
+import {
+  DEFAULT_ENGINE,
+  ImageError,
+  Machine,
+  type EngineKind,
+  type MachineControl,
+  type MachineView,
+} from '../../machine/index.ts';
 import { UsageError } from '../listen-address.ts';
 import { DEFAULT_IMAGE } from '../package-root.ts';
 
@@ -9,6 +16,7 @@ export interface MachineArguments {
   readonly image: string;
   readonly memory: string;
   readonly append: string;
+  readonly engine: EngineKind;
 }
 
 /** Adds IMAGE, --memory and --append to a command. */
@@ -30,6 +38,12 @@ export function machineArguments<Arguments>(parser: Argv<Arguments>) {
       type: 'string',
       describe: 'Command line of the kernel',
       default: '',
+      requiresArg: true,
+    })
+    .option('engine', {
+      describe: 'block compiles hot code, step goes instruction by instruction',
+      choices: ['step', 'block'] as const satisfies readonly EngineKind[],
+      default: DEFAULT_ENGINE,
       requiresArg: true,
     });
 }
@@ -59,7 +73,7 @@ export function readImage(path: string): Uint8Array {
 
 /** Boots the image. Throws `ImageError` or `UsageError`. */
 export function bootMachine(
-  { image: path, memory, append }: MachineArguments,
+  { image: path, memory, append, engine }: MachineArguments,
   image: Uint8Array,
   connections: {
     readonly onSerialOutput: (bytes: Uint8Array) => void;
@@ -72,6 +86,8 @@ export function bootMachine(
     imageName: path,
     commandLine: append,
     memoryBytes,
+    engine,
+    hostClock: () => performance.now(),
     ...connections,
   });
 }

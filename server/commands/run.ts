@@ -9,7 +9,12 @@ import { SymbolTable } from '../symbols/symbol-table.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { describeTripleFault } from '../target/exception-text.ts';
 import { EXIT } from './exit-status.ts';
-import { bootMachine, machineArguments, readImage } from './machine-arguments.ts';
+import {
+  bootMachine,
+  machineArguments,
+  readImage,
+  type MachineArguments,
+} from './machine-arguments.ts';
 import { SerialOutput } from './serial-output.ts';
 
 /** Some ten milliseconds: between slices the output is handed on and signals are seen. */
@@ -34,10 +39,7 @@ export function runOptions<Arguments>(parser: Argv<Arguments>) {
     });
 }
 
-export interface RunArguments {
-  readonly image: string;
-  readonly memory: string;
-  readonly append: string;
+export interface RunArguments extends MachineArguments {
   readonly exitCode: 'plain' | 'qemu';
   readonly maxInstructions?: number | undefined;
 }

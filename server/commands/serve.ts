@@ -18,7 +18,12 @@ import type { TargetStop } from '../target/target.ts';
 import { banner } from './banner.ts';
 import { TerminalConsole } from './console.ts';
 import { EXIT } from './exit-status.ts';
-import { bootMachine, machineArguments, readImage } from './machine-arguments.ts';
+import {
+  bootMachine,
+  machineArguments,
+  readImage,
+  type MachineArguments,
+} from './machine-arguments.ts';
 import { SerialOutput } from './serial-output.ts';
 
 export const SERVE_EXAMPLES: readonly [string, string][] = [
@@ -74,10 +79,7 @@ export function serveOptions<Arguments>(parser: Argv<Arguments>) {
     });
 }
 
-export interface ServeArguments {
-  readonly image: string;
-  readonly memory: string;
-  readonly append: string;
+export interface ServeArguments extends MachineArguments {
   readonly listen: string;
   readonly allowRemote: boolean;
   readonly wait: boolean;

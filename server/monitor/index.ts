@@ -8,6 +8,7 @@ import { icountCommand } from './icount.ts';
 import { infoMemCommand } from './info-mem.ts';
 import { infoRegistersCommand } from './info-registers.ts';
 import { infoTlbCommand } from './info-tlb.ts';
+import { jitCommand } from './jit.ts';
 import type { MonitorCommand } from './monitor-command.ts';
 import { processesCommand } from './processes.ts';
 import { quitCommand } from './quit.ts';
@@ -31,6 +32,7 @@ export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
   physicalMemoryCommand,
   serialCommand,
   icountCommand,
+  jitCommand,
   devicesCommand,
   resetCommand,
   quitCommand,
