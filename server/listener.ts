@@ -7,6 +7,7 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, isLoopback, UsageError, type ListenAddress } from './listen-address.ts';
 import { Session } from './session.ts';
+import { Wakefulness } from './wakefulness.ts';
 import type { SessionLog, SessionOptions, Transport } from './session-options.ts';
 
 /** Every packet, acknowledgement or break-in begins with one of these. */
@@ -134,8 +135,12 @@ function answers(path: string): Promise<boolean> {
 
 function serveSocket(socket: Socket, options: SessionOptions): void {
   const { log } = options;
+  const wakefulness = new Wakefulness();
   const transport: Transport = {
-    write: (bytes) => void socket.write(bytes),
+    write: (bytes) => {
+      socket.write(bytes);
+      wakefulness.stayAwake();
+    },
     get backlogBytes() {
       return socket.writableLength;
     },

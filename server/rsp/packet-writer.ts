@@ -6,13 +6,29 @@
 const SPECIAL = new Uint8Array(256);
 for (const character of '#$}*') SPECIAL[character.charCodeAt(0)] = 1;
 const ESCAPE = 0x7d;
+const HEX_DIGITS = '0123456789abcdef';
 
 /** The bytes to put on the wire, in one piece, so that one write sends one packet. */
 export function encodePacket(payload: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(payload.length + countSpecial(payload) + 4);
-  let at = 0;
+  const escapes = countSpecial(payload);
+  const frame = new Uint8Array(payload.length + escapes + 4);
+  frame[0] = 0x24;
   let sum = 0;
-  frame[at++] = 0x24;
+  if (escapes === 0) {
+    frame.set(payload, 1);
+    for (let index = 0; index < payload.length; index++) sum += payload[index]!;
+  } else sum = escapeInto(frame, payload);
+  const end = frame.length - 3;
+  frame[end] = 0x23;
+  frame[end + 1] = HEX_DIGITS.charCodeAt((sum >> 4) & 15);
+  frame[end + 2] = HEX_DIGITS.charCodeAt(sum & 15);
+  return frame;
+}
+
+/** Result: the sum of the bytes written. */
+function escapeInto(frame: Uint8Array, payload: Uint8Array): number {
+  let at = 1;
+  let sum = 0;
   for (let byte of payload) {
     if (SPECIAL[byte] === 1) {
       frame[at++] = ESCAPE;
@@ -22,17 +38,13 @@ export function encodePacket(payload: Uint8Array): Uint8Array {
     frame[at++] = byte;
     sum += byte;
   }
-  const digits = (sum & 0xff).toString(16).padStart(2, '0');
-  frame[at++] = 0x23;
-  frame[at++] = digits.charCodeAt(0);
-  frame[at] = digits.charCodeAt(1);
-  return frame;
+  return sum;
 }
 
 /** How many bytes longer than itself `payload` is on the wire. */
 export function countSpecial(payload: Uint8Array): number {
   let count = 0;
-  for (const byte of payload) count += SPECIAL[byte]!;
+  for (let index = 0; index < payload.length; index++) count += SPECIAL[payload[index]!]!;
   return count;
 }
 

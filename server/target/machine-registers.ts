@@ -32,18 +32,21 @@ export class MachineRegisters implements TargetRegisters {
     this.#onWrite = onWrite;
   }
 
-  readAll(thread: ThreadNumber): { bytes: Uint8Array; known: boolean[] } {
+  readAll(thread: ThreadNumber): { bytes: Uint8Array; known?: boolean[] } {
     const bytes = new Uint8Array(G_BLOCK_BYTES);
-    const known = new Array<boolean>(G_BLOCK_BYTES).fill(true);
+    let known: boolean[] | undefined;
     let offset = 0;
     const read = this.#reader(thread);
     for (const register of G_BLOCK_REGISTERS) {
       const value = read(register);
-      if (value === 'unavailable') known.fill(false, offset, offset + register.bits / 8);
-      else bytes.set(value, offset);
-      offset += register.bits / 8;
+      const end = offset + register.bits / 8;
+      if (value === 'unavailable') {
+        known ??= new Array<boolean>(G_BLOCK_BYTES).fill(true);
+        known.fill(false, offset, end);
+      } else bytes.set(value, offset);
+      offset = end;
     }
-    return { bytes, known };
+    return known === undefined ? { bytes } : { bytes, known };
   }
 
   /** Registers that already have their value are left alone: gdb sends the block as it got it. */

@@ -3,7 +3,8 @@
  * that we are ahead. These machines are noisy: quote ratios, not figures.
  */
 import { spawnSync } from 'node:child_process';
-import { attachWithGdb, MEASURES } from './measures.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { attachWithGdb, median, MEASURES } from './measures.ts';
 import { RspClient } from './rsp-client.ts';
 import { BENCH_IMAGE, KERNEL_IMAGE, runToEnd, startExoscope, startQemu, type RunningServer } from './servers.ts'; // prettier-ignore
 
@@ -16,6 +17,7 @@ interface Row {
 }
 
 const LCG_ROUNDS = 60_000_000;
+const ROUNDS = 5;
 const rows: Row[] = [];
 
 function add(row: Row): void {
@@ -51,20 +53,23 @@ async function pair(
   }
 }
 
-async function measureRsp(): Promise<void> {
+async function measureRsp(servers: readonly RunningServer[]): Promise<void> {
   const hot = addressOf('bench_hot');
+  await sleep(1000);
+  const [ours, theirs] = await Promise.all(servers.map(({ port }) => RspClient.attach(port)));
+  const clients = { ours: ours!, theirs: theirs! };
+  await clients.ours.request('?');
+  await clients.theirs.request('?');
   for (const measure of MEASURES) {
     const { name, unit, isRate } = measure;
-    const figures: number[] = [];
-    for (const start of [startExoscope, startQemu]) {
-      const server = await start(BENCH_IMAGE, 'spin');
-      const client = await RspClient.attach(server.port);
-      await client.request('?');
-      figures.push(await measure.measure(client, hot));
-      client.close();
-      await server.stop();
+    const ours: number[] = [];
+    const theirs: number[] = [];
+    // In turn, so that a change of the machine's speed meets both; a halted guest costs nothing.
+    for (let round = 0; round < ROUNDS; round++) {
+      ours.push(await measure.measure(clients.ours, hot));
+      theirs.push(await measure.measure(clients.theirs, hot));
     }
-    add({ name, unit, isRate, ours: figures[0] ?? NaN, theirs: figures[1] ?? NaN });
+    add({ name, unit, isRate, ours: median(ours), theirs: median(theirs) });
   }
 }
 
@@ -78,13 +83,14 @@ function measureSpeed(name: string, work: string, count: number, perRound: numbe
 }
 
 console.log(`${''.padEnd(30)} ${'exoscope'.padStart(18)} ${'QEMU'.padStart(18)}    ratio`);
-await pair(KERNEL_IMAGE, '', (servers) => {
+await pair(KERNEL_IMAGE, '', async (servers) => {
   const [ours, theirs] = servers.map((server) => server.listeningAfterMs);
   add({ name: 'listening after', unit: 'ms', isRate: false, ours: ours!, theirs: theirs! });
+  // Both guests have run their tests by then and are idle.
+  await sleep(4000);
   const [fast, slow] = servers.map((server) => attachWithGdb(server));
   add({ name: 'gdb attach, local ELF', unit: 's', isRate: false, ours: fast!, theirs: slow! });
-  return Promise.resolve();
 });
-await measureRsp();
+await pair(BENCH_IMAGE, 'spin', measureRsp);
 measureSpeed('integer loop (LCG)', 'lcg', LCG_ROUNDS, 5.5);
 measureSpeed('stores', 'store', LCG_ROUNDS / 3, 6);

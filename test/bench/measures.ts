@@ -22,7 +22,7 @@ async function repeatFor(milliseconds: number, action: () => Promise<unknown>): 
   return count / ((performance.now() - started) / 1000);
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((left, right) => left - right);
   return sorted[Math.floor(sorted.length / 2)] ?? NaN;
 }
@@ -33,7 +33,7 @@ async function bulkRead(client: RspClient): Promise<number> {
   const packetSize = parseInt(/PacketSize=([0-9a-f]+)/.exec(features)?.[1] ?? '400', 16);
   const length = Math.min(Math.floor((packetSize - 8) / 2), 65536);
   const chunk = length > 4096 ? 65536 / 2 : 2000;
-  const rate = await repeatFor(1500, () => client.request(`m100000,${chunk.toString(16)}`));
+  const rate = await repeatFor(400, () => client.request(`m100000,${chunk.toString(16)}`));
   return (rate * chunk) / 1e6;
 }
 
@@ -54,7 +54,7 @@ async function breakIn(client: RspClient): Promise<number> {
 async function breakpointStops(client: RspClient, hot: string): Promise<number> {
   await client.request(`Z0,${hot},1`);
   await client.request('vCont;c');
-  const rate = await repeatFor(1500, async () => {
+  const rate = await repeatFor(400, async () => {
     await client.request(`z0,${hot},1`);
     await client.request('vCont;s');
     await client.request(`Z0,${hot},1`);
@@ -69,20 +69,20 @@ export const MEASURES: readonly Measure[] = [
     name: 'g round trip',
     unit: '/s',
     isRate: true,
-    measure: (client) => repeatFor(1500, () => client.request('g')),
+    measure: (client) => repeatFor(400, () => client.request('g')),
   },
   {
     name: 'm round trip, 64 bytes',
     unit: '/s',
     isRate: true,
-    measure: (client) => repeatFor(1500, () => client.request('m100000,40')),
+    measure: (client) => repeatFor(400, () => client.request('m100000,40')),
   },
   { name: 'bulk read by m', unit: 'MB/s', isRate: true, measure: bulkRead },
   {
     name: 'stepi, raw',
     unit: '/s',
     isRate: true,
-    measure: (client) => repeatFor(1500, () => client.request('vCont;s')),
+    measure: (client) => repeatFor(400, () => client.request('vCont;s')),
   },
   { name: 'breakpoint stops, raw', unit: '/s', isRate: true, measure: breakpointStops },
   { name: 'break-in latency, median', unit: 'ms', isRate: false, measure: breakIn },

@@ -242,8 +242,8 @@ describe('retaddr', () => {
     expect(ask('retaddr 0x1').text).toContain('nothing is mapped there');
   });
 
-  it('shows the selected thread when none is named', () => {
-    expect(ask('retaddr', 'look', 3).text).toContain('tid 3');
+  it('shows the thread on the CPU when none is named, whatever gdb has listed last', () => {
+    expect(ask('retaddr', 'look', 3).text).toContain('tid 0 "idle"');
   });
 
   const forms: readonly (readonly [string, readonly number[], string])[] = [
