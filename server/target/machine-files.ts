@@ -24,10 +24,11 @@ export function bootPath(name: string): string {
 }
 
 export class MachineFiles implements TargetFiles {
-  readonly #executable: string;
+  readonly #executable: string | undefined;
   readonly #files: ReadonlyMap<string, OfferedFile>;
 
-  constructor(executable: string, files: readonly OfferedFile[]) {
+  /** `executable`: which of the files debuggers read symbols from; a flat image has none. */
+  constructor(executable: string | undefined, files: readonly OfferedFile[]) {
     this.#executable = executable;
     this.#files = new Map(files.map((file) => [file.path, file]));
   }
@@ -42,7 +43,7 @@ export class MachineFiles implements TargetFiles {
     };
   }
 
-  executableOf(): string {
+  executableOf(): string | undefined {
     return this.#executable;
   }
 }

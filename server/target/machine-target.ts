@@ -90,7 +90,8 @@ export class MachineTarget implements Target {
     this.memory = new MachineMemory(machine, this.#threads, forget);
     this.breakpoints = new MachineBreakpoints(machine);
     const executable = { path: bootPath(options.imageName), content: image };
-    this.files = new MachineFiles(executable.path, [
+    const elf = readElf(image);
+    this.files = new MachineFiles(elf === undefined ? undefined : executable.path, [
       ...(kernel?.programs ?? []),
       ...(options.files ?? []),
       executable,
@@ -104,7 +105,7 @@ export class MachineTarget implements Target {
       machine,
       guest: this.#guest,
       forks: this.#forks,
-      symbols: SymbolTable.fromElf(readElf(image)),
+      symbols: SymbolTable.fromElf(elf),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
     });
