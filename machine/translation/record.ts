@@ -43,7 +43,7 @@ export const RECORD = {
 /** Which immediate slot an operand uses: the first such operand has slot 0, the second slot 1. */
 export function immediateSlot(operands: readonly Operand[], operand: Operand): number {
   const immediates = operands.filter(({ kind }) => kind === 'immediate' || kind === 'relative');
-  const slot = immediates.indexOf(operand as (typeof immediates)[number]);
+  const slot = immediates.indexOf(operand);
   if (slot < 0 || slot > 1) throw new Error('no immediate slot for this operand');
   return slot;
 }

@@ -279,8 +279,8 @@ describe('a machine with an Exo kernel', () => {
     exo.machine.registers.set('rbx', 0x99n);
     const { bytes, known } = target.registers.readAll(4);
     expect(new DataView(bytes.buffer).getBigUint64(8, true)).toBe(6n);
-    expect(known.slice(0, 136).every(Boolean)).toBe(true);
-    expect(known.slice(164, 560).some(Boolean)).toBe(true);
+    expect(known!.slice(0, 136).every(Boolean)).toBe(true);
+    expect(known!.slice(164, 560).some(Boolean)).toBe(true);
     expect(target.registers.read(4, 40)).toBe('unavailable');
     expect(target.registers.read(1, 1)![0]).toBe(0x99);
     expect(target.registers.expedited(4).map(({ number }) => number)).toEqual([16, 7, 6]);
