@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MachineTarget } from '../../../server/target/machine-target.ts';
 import type { TargetStop, ThreadResume } from '../../../server/target/target.ts';
@@ -225,12 +226,18 @@ describe('a machine without a known kernel', () => {
   });
 
   it('offers the image under a name of the guest and nothing else', () => {
-    const withFile = targetOf(machine, Uint8Array.of(1, 2, 3));
-    const path = withFile.files.executableOf();
-    expect(path).toBe('/boot/kernel.elf');
-    expect(withFile.files.open(path)?.sizeBytes).toBe(3);
+    const image = readFileSync('kernel/images/hello.elf');
+    const withFile = targetOf(machine, image);
+    expect(withFile.files.executableOf()).toBe('/boot/kernel.elf');
+    expect(withFile.files.open('/boot/kernel.elf')?.sizeBytes).toBe(image.length);
     expect(withFile.files.open('/etc/passwd')).toBeUndefined();
     expect(withFile.files.open('/boot/../boot/kernel.elf')).toBeUndefined();
+  });
+
+  it('names no executable when the image is a flat one, which no debugger can read symbols from', () => {
+    const flat = targetOf(machine, Uint8Array.of(1, 2, 3));
+    expect(flat.files.executableOf()).toBeUndefined();
+    expect(flat.files.open('/boot/kernel.elf')?.sizeBytes).toBe(3);
   });
 });
 
