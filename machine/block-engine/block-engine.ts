@@ -17,6 +17,9 @@ import { RegionCache, type Region } from './region-cache.ts';
 /** At full speed 16,384 instructions take some 30 µs. */
 const DEFAULT_HOTNESS: Hotness = { sampleInstructions: 16384, firstThreshold: 3 };
 
+/** In units of that, when all that is seen is compiled. */
+const LONGEST_INTERVAL = 16;
+
 export interface BlockEngineOptions {
   readonly hotness?: Hotness | undefined;
   /** Milliseconds, for the report only. */
@@ -42,6 +45,7 @@ export class BlockEngine implements Engine {
   private readonly flows = new ControlFlow();
   private readonly heats = new Map<CodePage, Heat>();
   private untilSample: number;
+  private interval: number;
   private samples = 0;
   private compileMs = 0;
   private longestCompileMs = 0;
@@ -51,7 +55,8 @@ export class BlockEngine implements Engine {
     this.state = state;
     this.clock = options.clock;
     this.hotness = options.hotness ?? DEFAULT_HOTNESS;
-    this.untilSample = this.hotness.sampleInstructions;
+    this.interval = this.hotness.sampleInstructions;
+    this.untilSample = this.interval;
     this.regions = new RegionCache(step.cache, step.arena, step.modules);
     step.cache.listen({
       dropped: (page) => {
@@ -111,20 +116,31 @@ export class BlockEngine implements Engine {
   }
 
   private sample(): void {
-    this.untilSample = this.hotness.sampleInstructions;
     this.samples += 1;
+    // As long as all is compiled one need not look so often.
+    const { sampleInstructions } = this.hotness;
+    const isCompiled = this.isInRegion();
+    this.interval = isCompiled
+      ? Math.min(this.interval * 2, sampleInstructions * LONGEST_INTERVAL)
+      : sampleInstructions;
+    this.untilSample = this.interval;
+  }
+
+  /** Notes where control is; false if that is worth another look soon. */
+  private isInRegion(): boolean {
     const location = this.step.location();
-    if (location === undefined) return;
+    if (location === undefined) return false;
     const page = this.step.cache.pageAt(location);
     const offset = Number(location.linear % BigInt(PAGE_SIZE));
-    if (page === undefined || !page.records.has(offset)) return;
+    if (page === undefined || !page.records.has(offset)) return false;
     const region = this.regions.of(page).find(({ offsets }) => offsets.has(offset));
     if (region !== undefined) {
       region.hits += 1;
       region.seenAt = this.samples;
-      return;
+      return true;
     }
     this.heat(page, location, offset);
+    return false;
   }
 
   private heat(page: CodePage, { mode }: CodeLocation, offset: number): void {

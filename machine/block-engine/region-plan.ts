@@ -11,7 +11,7 @@ import { RECORD_BYTES, type RecordArena } from '../translation/record.ts';
 import type { ControlFlow, Flow } from './control-flow.ts';
 
 /** Bounds the time that compiling takes (and the optimising compiler's, which is not linear). */
-const INSTRUCTION_LIMIT = 400;
+const INSTRUCTION_LIMIT = 200;
 const LONGEST_INSTRUCTION = 15;
 
 export interface RegionInstruction {

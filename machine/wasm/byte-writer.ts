@@ -29,6 +29,23 @@ export class ByteWriter {
 
   /** Signed LEB128 of a 64-bit number, taken modulo 2^64. */
   signed(value: bigint): void {
+    if (value >= -0x4000_0000n && value < 0x4000_0000n) this.signedSmall(Number(value));
+    else this.signedLarge(value);
+  }
+
+  /** Signed LEB128 of a number of at most 31 bits, without a bigint for each byte. */
+  signedSmall(value: number): void {
+    let rest = value;
+    for (;;) {
+      const low = rest & 0x7f;
+      rest >>= 7;
+      const isDone = (rest === 0 && (low & 0x40) === 0) || (rest === -1 && (low & 0x40) !== 0);
+      this.byte(isDone ? low : low | 0x80);
+      if (isDone) return;
+    }
+  }
+
+  private signedLarge(value: bigint): void {
     let rest = BigInt.asIntN(64, value);
     for (;;) {
       const low = Number(rest & 0x7fn);

@@ -76,7 +76,9 @@ export class FunctionBuilder {
 
   i32(value: number): void {
     this.body.byte(0x41);
-    this.body.signed(BigInt(value | 0));
+    const word = value | 0;
+    if (word >= -0x4000_0000 && word < 0x4000_0000) this.body.signedSmall(word);
+    else this.body.signed(BigInt(word));
     this.push('i32');
   }
 

@@ -173,6 +173,11 @@ simdRun({
   'f64x2.add': 240, 'f64x2.sub': 241, 'f64x2.mul': 242, 'f64x2.div': 243,
 }, ['v128', 'v128']); // prettier-ignore
 
+/** All of them, for who reads code instead of writing it. */
+export function allOpcodes(): Iterable<Opcode> {
+  return table.values();
+}
+
 /** Looks an opcode up; a name that is not in the table is our error. */
 export function opcodeOf(name: string): Opcode {
   const opcode = table.get(name);
