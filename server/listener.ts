@@ -27,6 +27,9 @@ export interface ListenerOptions {
   readonly logFor: (connection: number) => SessionLog;
 }
 
+/** How long a closing connection may take. */
+const FAREWELL_MS = 200;
+
 export class Listener {
   /** What was really bound: with port 0 the port that the system chose. */
   readonly address: ListenAddress;
@@ -63,12 +66,21 @@ export class Listener {
     return new Listener(boundAddress(server, address), server, sockets);
   }
 
-  /** Closes the port and all connections; a Unix socket's file goes with it. */
+  /**
+   * Closes the port and all connections; a Unix socket's file goes with it. What was written is sent
+   * first, and a client has a moment to take it: closing with its last acknowledgement unread would
+   * reset the connection and lose the answer to `monitor quit`.
+   */
   async dispose(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
-    await new Promise<void>((resolve) => {
+    const closed = new Promise<void>((resolve) => {
       this.server.close(() => resolve());
     });
+    for (const socket of this.sockets) socket.end();
+    const impatience = setTimeout(() => {
+      for (const socket of this.sockets) socket.destroy();
+    }, FAREWELL_MS);
+    await closed;
+    clearTimeout(impatience);
   }
 }
 
