@@ -3,11 +3,11 @@
  * Both use the engine's breakpoints, which cost nothing elsewhere.
  */
 import type { Engine } from './engine.ts';
-import type { ExecutionHook, MachineView } from './machine-interface.ts';
+import type { ExecutionHook, MachineView, StopPredicate } from './machine-interface.ts';
 
 export class ExecutionHooks {
   private readonly engine: Engine;
-  private readonly breakpoints = new Set<bigint>();
+  private readonly breakpoints = new Map<bigint, StopPredicate | undefined>();
   private readonly hooks = new Map<bigint, Set<ExecutionHook>>();
   /** Where the guest's own DR0–DR3 want #DB before the instruction. */
   private guestBreakpoints = new Set<bigint>();
@@ -18,8 +18,8 @@ export class ExecutionHooks {
     this.engine = engine;
   }
 
-  addBreakpoint(linear: bigint): void {
-    this.breakpoints.add(linear);
+  addBreakpoint(linear: bigint, predicate?: StopPredicate): void {
+    this.breakpoints.set(linear, predicate);
     this.engine.addBreakpoint(linear);
   }
 
@@ -47,8 +47,10 @@ export class ExecutionHooks {
     for (const linear of old) this.releaseUnused(linear);
   }
 
-  isBreakpoint(linear: bigint): boolean {
-    return this.breakpoints.has(linear);
+  /** Whether a breakpoint of the debugger's stands at an address and wants to stop now. */
+  stopsAt(linear: bigint, view: MachineView): boolean {
+    const predicate = this.breakpoints.get(linear);
+    return predicate === undefined ? this.breakpoints.has(linear) : predicate(view);
   }
 
   isGuestBreakpoint(linear: bigint): boolean {

@@ -57,6 +57,13 @@ export type DebugRegisterName = string;
 /** What happens when control reaches an address, without stopping: kernel awareness uses it. */
 export type ExecutionHook = (machine: MachineView) => void;
 
+/**
+ * Asked inside the slice when control reaches a breakpoint or a watched byte has been touched: true
+ * stops, false goes on as if nothing were there. It may look, print and count, but not change the
+ * machine; it may be asked again at the same position.
+ */
+export type StopPredicate = (machine: MachineView) => boolean;
+
 /** One mapping of the present page tables, for `info mem` and `info tlb`. */
 export interface PageMapping {
   readonly linear: bigint;
@@ -107,6 +114,8 @@ export interface MachineView {
    * `cs_attributes`. `undefined` for an unknown name.
    */
   readRegister(name: DebugRegisterName): bigint | undefined;
+  /** Reads one register again and again: what `readRegister` gives, without finding the name. */
+  registerReader(name: DebugRegisterName): (() => bigint) | undefined;
   /** 16 bytes of xmm0–xmm15, a copy. */
   readVector(register: number): Uint8Array;
   /** The 512 bytes that FXSAVE would store, with x87 state as it stands. */
@@ -119,6 +128,8 @@ export interface MachineView {
    * up to `lengthBytes`; none gives an empty array. A copy.
    */
   readLinear(linear: bigint, lengthBytes: number, cr3?: bigint): Uint8Array;
+  /** A little-endian number in linear memory, or undefined where it is not all mapped to RAM. */
+  readInteger(linear: bigint, lengthBytes: 1 | 2 | 4 | 8): bigint | undefined;
   /** RAM at a physical address; shorter than asked at the end of RAM. A copy. */
   readPhysical(physical: bigint, lengthBytes: number): Uint8Array;
   /** All mappings below `cr3` in ascending order, one per leaf entry. */
@@ -138,10 +149,19 @@ export interface MachineControl {
   /** Writes through page tables ignoring permissions: how many bytes were written. */
   writeLinear(linear: bigint, bytes: Uint8Array, cr3?: bigint): number;
   writePhysical(physical: bigint, bytes: Uint8Array): number;
-  /** Breakpoints by linear address in every address space; adding twice is once. */
-  addBreakpoint(linear: bigint): void;
+  /**
+   * Breakpoints by linear address in every address space; adding twice is once. With a predicate it
+   * stops only where that says so; adding again replaces the predicate.
+   */
+  addBreakpoint(linear: bigint, predicate?: StopPredicate): void;
   removeBreakpoint(linear: bigint): void;
-  addWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void;
+  /** The predicate, if any, is asked when the accessing instruction has retired. */
+  addWatchpoint(
+    linear: bigint,
+    lengthBytes: number,
+    watch: WatchKind,
+    predicate?: StopPredicate,
+  ): void;
   removeWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void;
   /** Calls `hook` whenever control reaches `linear`, before the instruction; returns its remover. */
   addExecutionHook(linear: bigint, hook: ExecutionHook): () => void;

@@ -20,10 +20,11 @@ import type {
   MachineView,
   PageMapping,
   RunOptions,
+  StopPredicate,
 } from './machine-interface.ts';
 import { GuestMemory } from './memory/guest-memory.ts';
 import { powerOn } from './power-on.ts';
-import { readRegister, writeRegister } from './register-access.ts';
+import { readRegister, registerReader, writeRegister } from './register-access.ts';
 import { RunLoop } from './run-loop.ts';
 import { SerialHistory } from './serial-history.ts';
 import { cpuStateOver, type CpuState } from './state/fields.ts';
@@ -131,6 +132,10 @@ export class Machine implements MachineView, MachineControl {
     return readRegister(this.state, name);
   }
 
+  registerReader(name: string): (() => bigint) | undefined {
+    return registerReader(this.state, name);
+  }
+
   writeRegister(name: string, value: bigint): boolean {
     return writeRegister(this.state, this.memory, name, value);
   }
@@ -155,6 +160,10 @@ export class Machine implements MachineView, MachineControl {
     return this.memory.debug.readLinear(linear, lengthBytes, cr3);
   }
 
+  readInteger(linear: bigint, lengthBytes: 1 | 2 | 4 | 8): bigint | undefined {
+    return this.memory.debug.readInteger(linear, lengthBytes);
+  }
+
   writeLinear(linear: bigint, bytes: Uint8Array, cr3?: bigint): number {
     return this.memory.debug.writeLinear(linear, bytes, cr3);
   }
@@ -171,8 +180,8 @@ export class Machine implements MachineView, MachineControl {
     return this.memory.debug.mappings(cr3);
   }
 
-  addBreakpoint(linear: bigint): void {
-    this.hooks.addBreakpoint(linear);
+  addBreakpoint(linear: bigint, predicate?: StopPredicate): void {
+    this.hooks.addBreakpoint(linear, predicate);
   }
 
   removeBreakpoint(linear: bigint): void {
@@ -183,8 +192,14 @@ export class Machine implements MachineView, MachineControl {
     return this.hooks.addHook(linear, hook);
   }
 
-  addWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void {
-    this.memory.addWatchpoint({ linear, lengthBytes, kind: watch, owner: 'debugger' });
+  addWatchpoint(
+    linear: bigint,
+    lengthBytes: number,
+    kind: WatchKind,
+    predicate?: StopPredicate,
+  ): void {
+    const watch = { linear, lengthBytes, kind, owner: 'debugger' } as const;
+    this.memory.addWatchpoint(predicate === undefined ? watch : { ...watch, predicate });
   }
 
   removeWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void {

@@ -76,6 +76,12 @@ export function readRegister(state: CpuState, name: string): bigint | undefined 
   return table.get(name)?.read(state);
 }
 
+/** Reads the register as it then is, whenever it is called. */
+export function registerReader(state: CpuState, name: string): (() => bigint) | undefined {
+  const access = table.get(name);
+  return access === undefined ? undefined : () => access.read(state);
+}
+
 /** False when the register does not exist, cannot be written or refuses the value. */
 export function writeRegister(
   state: CpuState,

@@ -130,7 +130,7 @@ export class RunLoop {
   }
 
   private runEngine(left: bigint, isStep: boolean): StopReason | undefined {
-    const { cpu, engine, hooks, view } = this.parts;
+    const { cpu, engine, hooks, interrupts, view } = this.parts;
     const { state } = cpu;
     const isPassing = this.passed?.rip === state.rip && this.passed.icount === state.icount;
     if (isPassing) hooks.runHooks(this.linearRip(), view);
@@ -138,6 +138,8 @@ export class RunLoop {
     const isTrapping = isSingleStepping(state);
     const budget = isTrapping || isStep ? 1n : this.untilNextEvent(left);
     state.exitRequest = 0;
+    // Whatever changes it while the engine runs asks for an exit.
+    state.interruptPending = interrupts.hasInterrupt() || interrupts.hasNmi() ? 1 : 0;
     const exit = engine.run(Number(budget), isPassing);
     switch (exit.kind) {
       case 'budget':
@@ -168,7 +170,8 @@ export class RunLoop {
     memory.commitPending();
     const trap = this.guestDebugTrap(isTrapping);
     if (trap !== undefined) return trap;
-    const [hit] = memory.takeWatchHits();
+    const hits = memory.takeWatchHits();
+    const hit = hits.find(({ predicate }) => predicate?.(this.parts.view) ?? true);
     if (this.requested !== undefined) {
       const { requested } = this;
       this.requested = undefined;
@@ -206,10 +209,10 @@ export class RunLoop {
     const { cpu, hooks, view } = this.parts;
     const linear = this.linearRip();
     hooks.runHooks(linear, view);
-    if (hooks.isBreakpoint(linear)) return { kind: 'breakpoint', address: linear };
+    if (hooks.stopsAt(linear, view)) return { kind: 'breakpoint', address: linear };
     const raised = hooks.isGuestBreakpoint(linear) ? instructionBreakpoint(cpu, linear) : undefined;
     if (raised !== undefined) return this.deliver(raised);
-    // Only a hook: past it and on.
+    // Only a hook, or a condition that is false: past it and on.
     this.passed = this.position();
     return undefined;
   }

@@ -15,12 +15,14 @@ export class DebugAccess {
   private readonly registers: PagingRegisters;
   private readonly codePages: CodePages;
   private readonly walk: PageWalk;
+  private readonly view: DataView;
 
   constructor(physical: PhysicalMemory, registers: PagingRegisters, codePages: CodePages) {
     this.physical = physical;
     this.registers = registers;
     this.codePages = codePages;
     this.walk = new PageWalk(physical, registers);
+    this.view = new DataView(physical.ram.buffer, physical.ram.byteOffset, physical.ramBytes);
   }
 
   /** The physical address, or undefined where nothing is mapped or the address is not canonical. */
@@ -36,6 +38,19 @@ export class DebugAccess {
       result.set(this.physical.ram.subarray(physical, physical + to - from), from),
     );
     return done === lengthBytes ? result : result.slice(0, done);
+  }
+
+  /** A little-endian number, or undefined where it is not all mapped to RAM. Makes no copy. */
+  readInteger(linear: bigint, lengthBytes: 1 | 2 | 4 | 8): bigint | undefined {
+    const physical = this.find(linear, undefined);
+    if (physical < 0) return undefined;
+    if ((physical % PAGE_SIZE) + lengthBytes > PAGE_SIZE)
+      return this.readCrossing(linear, lengthBytes);
+    if (!this.physical.isRam(physical, lengthBytes)) return undefined;
+    const { view } = this;
+    if (lengthBytes === 8) return view.getBigUint64(physical, true);
+    if (lengthBytes === 4) return BigInt(view.getUint32(physical, true));
+    return BigInt(lengthBytes === 2 ? view.getUint16(physical, true) : view.getUint8(physical));
   }
 
   /** Writes as many bytes as are mapped to RAM and says how many. Decoded code hears of it. */
@@ -67,6 +82,12 @@ export class DebugAccess {
   mappings(cr3?: bigint): Iterable<PageMapping> {
     const table = cr3 === undefined ? this.registers.cr3 : tableNumber(cr3);
     return pageMappings(this.physical, this.registers, table);
+  }
+
+  private readCrossing(linear: bigint, lengthBytes: number): bigint | undefined {
+    const bytes = this.readLinear(linear, lengthBytes);
+    if (bytes.length < lengthBytes) return undefined;
+    return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   }
 
   private find(linear: bigint, cr3: bigint | undefined): number {

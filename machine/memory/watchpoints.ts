@@ -4,6 +4,7 @@
  * watched bytes are hits whether or not they change anything, as on hardware (Intel SDM 3B §17.2).
  */
 import { PAGE_SIZE } from '../addresses.ts';
+import type { StopPredicate } from '../machine-interface.ts';
 import type { WatchKind } from '../stop-reason.ts';
 
 export interface Watch {
@@ -12,6 +13,8 @@ export interface Watch {
   readonly kind: WatchKind;
   /** The debugger, or the number of the guest's debug register. */
   readonly owner: 'debugger' | 0 | 1 | 2 | 3;
+  /** Whether a hit is to stop; absent: it is. Not part of what makes two watches the same. */
+  readonly predicate?: StopPredicate;
 }
 
 export interface WatchHit {
@@ -19,6 +22,7 @@ export interface WatchHit {
   readonly address: bigint;
   readonly watch: WatchKind;
   readonly owner: Watch['owner'];
+  readonly predicate?: StopPredicate;
 }
 
 export class Watchpoints {
@@ -30,9 +34,9 @@ export class Watchpoints {
     return this.list.length === 0;
   }
 
-  /** Adding the same watch twice is once. */
+  /** Adding the same watch twice is once, with the later predicate. */
   add(watch: Watch): void {
-    if (!this.list.some((other) => isSame(other, watch))) this.replaceAll([...this.list, watch]);
+    this.replaceAll([...this.list.filter((other) => !isSame(other, watch)), watch]);
   }
 
   remove(watch: Watch): void {
@@ -59,10 +63,11 @@ export class Watchpoints {
     return this.list
       .filter((watch) => isConcerned(watch.kind, isWrite))
       .filter(({ linear, lengthBytes }) => linear < end && first < linear + BigInt(lengthBytes))
-      .map(({ linear, kind, owner }) => ({
+      .map(({ linear, kind, owner, predicate }) => ({
         address: linear > first ? linear : first,
         watch: kind,
         owner,
+        ...(predicate === undefined ? {} : { predicate }),
       }));
   }
 

@@ -73,6 +73,50 @@ describe('the machine', () => {
     expect(machine.run({ budget: 300 }).kind).toBe('budget');
   });
 
+  it('asks a breakpoint with a condition inside the slice and stops only where it is true', () => {
+    for (const engine of ['step', 'block'] as const) {
+      const machine = smallGuest(COUNT_FOREVER, { engine });
+      const readRax = machine.registerReader('rax')!;
+      const seen: bigint[] = [];
+      machine.addBreakpoint(BASE + 1n, (view) => {
+        seen.push(view.icount);
+        return readRax() === 5n;
+      });
+      machine.writeRegister('rax', 0n);
+      expect(machine.run({ budget: 1000 })).toEqual({ kind: 'breakpoint', address: BASE + 1n });
+      expect(readRax()).toBe(5n);
+      expect(machine.icount).toBe(9n);
+      expect(seen).toEqual([1n, 3n, 5n, 7n, 9n]);
+      expect(machine.run({ budget: 1000, passBreakpoint: true }).kind).toBe('budget');
+      expect(machine.icount).toBe(1009n);
+      machine.addBreakpoint(BASE + 1n);
+      expect(machine.run({ budget: 1000 }).kind).toBe('breakpoint');
+    }
+  });
+
+  it('asks a watchpoint with a condition when the store has retired', () => {
+    // mov [0x102000], eax; inc eax; jmp back
+    const machine = smallGuest([0xa3, 0x00, 0x20, 0x10, 0x00, 0x40, 0xeb, 0xf8]);
+    machine.writeRegister('rax', 0n);
+    const isSeven = (): boolean => machine.readInteger(0x10_2000n, 4) === 7n;
+    machine.addWatchpoint(0x10_2000n, 4, 'write', isSeven);
+    const stop = machine.run({ budget: 300 });
+    expect(stop).toEqual({ kind: 'watchpoint', address: 0x10_2000n, watch: 'write' });
+    expect(machine.readRegister('rax')).toBe(7n);
+    expect(machine.run({ budget: 300 }).kind).toBe('budget');
+  });
+
+  it('reads integers of every width, also over the end of a page, and none where nothing is', () => {
+    const machine = smallGuest(COUNT_FOREVER);
+    machine.writeLinear(0x10_1ffcn, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 0xf8));
+    expect(machine.readInteger(0x10_1ffcn, 8)).toBe(0xf807_0605_0403_0201n);
+    expect(machine.readInteger(0x10_1ffcn, 4)).toBe(0x0403_0201n);
+    expect(machine.readInteger(0x10_1ffdn, 2)).toBe(0x0302n);
+    expect(machine.readInteger(0x10_1ffdn, 1)).toBe(2n);
+    expect(machine.readInteger(0x100_0000n, 8)).toBeUndefined();
+    expect(machine.readInteger(0x3f_fffcn, 8)).toBeUndefined();
+  });
+
   it('sees code that the guest has changed, also in the page that runs', () => {
     // mov byte [target], 0x48 (dec eax); target: inc eax; out 0xf4, eax
     const target = CODE_ADDRESS + 12;

@@ -9,6 +9,7 @@ import type {
   MachineView,
   PageMapping,
   RunOptions,
+  StopPredicate,
   StopReason,
   WatchKind,
 } from '../../machine/index.ts';
@@ -37,6 +38,8 @@ export class FakeMachine implements MachineView, MachineControl {
   /** Per CR3; `undefined` stands for every CR3 that has no list of its own. */
   readonly tables = new Map<bigint | undefined, FakeMapping[]>();
   readonly breakpoints = new Set<bigint>();
+  readonly predicates = new Map<bigint, StopPredicate>();
+  readonly watchPredicates = new Map<bigint, StopPredicate>();
   readonly watchpoints = new Set<string>();
   readonly hooks = new Map<bigint, Set<ExecutionHook>>();
   readonly runs: RunOptions[] = [];
@@ -110,7 +113,9 @@ export class FakeMachine implements MachineView, MachineControl {
   #execute(isPassing: boolean): StopReason | undefined {
     const { rip } = this;
     for (const hook of this.hooks.get(rip) ?? []) hook(this);
-    if (!isPassing && this.breakpoints.has(rip)) return { kind: 'breakpoint', address: rip };
+    const isStop =
+      !isPassing && this.breakpoints.has(rip) && (this.predicates.get(rip)?.(this) ?? true);
+    if (isStop) return { kind: 'breakpoint', address: rip };
     const instruction = this.program.get(rip);
     this.icount++;
     if (instruction !== undefined) return instruction(this);
@@ -124,6 +129,16 @@ export class FakeMachine implements MachineView, MachineControl {
 
   readRegister(name: string): bigint | undefined {
     return this.registers.get(name);
+  }
+
+  registerReader(name: string): (() => bigint) | undefined {
+    return this.registers.has(name) ? () => this.registers.get(name)! : undefined;
+  }
+
+  readInteger(linear: bigint, lengthBytes: 1 | 2 | 4 | 8): bigint | undefined {
+    const bytes = this.readLinear(linear, lengthBytes);
+    if (bytes.length < lengthBytes) return undefined;
+    return bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   }
 
   writeRegister(name: string, value: bigint): boolean {
@@ -208,16 +223,24 @@ export class FakeMachine implements MachineView, MachineControl {
     }
   }
 
-  addBreakpoint(linear: bigint): void {
+  addBreakpoint(linear: bigint, predicate?: StopPredicate): void {
     this.breakpoints.add(linear);
+    if (predicate === undefined) this.predicates.delete(linear);
+    else this.predicates.set(linear, predicate);
   }
 
   removeBreakpoint(linear: bigint): void {
     this.breakpoints.delete(linear);
   }
 
-  addWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void {
+  addWatchpoint(
+    linear: bigint,
+    lengthBytes: number,
+    watch: WatchKind,
+    predicate?: StopPredicate,
+  ): void {
     this.watchpoints.add(`${linear}:${lengthBytes}:${watch}`);
+    if (predicate !== undefined) this.watchPredicates.set(linear, predicate);
   }
 
   removeWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void {
