@@ -130,7 +130,7 @@ export class RunLoop {
   }
 
   private runEngine(left: bigint, isStep: boolean): StopReason | undefined {
-    const { cpu, engine, hooks, interrupts, view } = this.parts;
+    const { cpu, engine, hooks, view } = this.parts;
     const { state } = cpu;
     const isPassing = this.passed?.rip === state.rip && this.passed.icount === state.icount;
     if (isPassing) hooks.runHooks(this.linearRip(), view);
@@ -138,8 +138,6 @@ export class RunLoop {
     const isTrapping = isSingleStepping(state);
     const budget = isTrapping || isStep ? 1n : this.untilNextEvent(left);
     state.exitRequest = 0;
-    // Whatever changes it while the engine runs asks for an exit.
-    state.interruptPending = interrupts.hasInterrupt() || interrupts.hasNmi() ? 1 : 0;
     const exit = engine.run(Number(budget), isPassing);
     switch (exit.kind) {
       case 'budget':
