@@ -23,6 +23,11 @@ import type { StopReason, TripleFaultReport } from './stop-reason.ts';
 
 /** Engines count in 32 bits. */
 const LONGEST_RUN = 0x1000_0000n;
+/**
+ * Turns of the loop in which nothing retires, after which a slice ends all the same: a handler that
+ * faults at its first instruction, or HLT beside a timer whose interrupt is masked, goes on for ever.
+ */
+const MOST_FRUITLESS_TURNS = 2000;
 /** DR7: L0–L3 and G0–G3 (Intel SDM 3B §17.2.4). */
 const DR7_ENABLES = 0xffn;
 
@@ -64,7 +69,11 @@ export class RunLoop {
     const { state } = cpu;
     const end = state.icount + BigInt(options.budget);
     this.passed = options.passBreakpoint === true ? this.position() : undefined;
-    for (;;) {
+    let lastRetired = state.icount;
+    for (let turns = 0; ; turns++) {
+      if (state.icount !== lastRetired) turns = 0;
+      else if (turns > MOST_FRUITLESS_TURNS) return this.fruitless(options);
+      lastRetired = state.icount;
       clock.fireDue();
       const boundary = this.atBoundary(options);
       if (boundary !== undefined) return boundary;
@@ -75,6 +84,13 @@ export class RunLoop {
         : this.runEngine(left, options.step === true);
       if (stop !== undefined) return stop;
     }
+  }
+
+  /** Nothing has retired for long; a debugger's step of a halted CPU waits as for any interrupt. */
+  private fruitless(options: RunOptions): StopReason {
+    const isStep = options.step === true;
+    if (!isStep || !this.parts.cpu.halted) return { kind: isStep ? 'step' : 'budget' };
+    return this.whileHalted({ budget: options.budget }) ?? { kind: 'step' };
   }
 
   /** Where the CPU stands between two instructions. */
@@ -130,7 +146,7 @@ export class RunLoop {
   }
 
   private runEngine(left: bigint, isStep: boolean): StopReason | undefined {
-    const { cpu, engine, hooks, view } = this.parts;
+    const { cpu, engine, hooks, interrupts, view } = this.parts;
     const { state } = cpu;
     const isPassing = this.passed?.rip === state.rip && this.passed.icount === state.icount;
     if (isPassing) hooks.runHooks(this.linearRip(), view);
@@ -138,6 +154,8 @@ export class RunLoop {
     const isTrapping = isSingleStepping(state);
     const budget = isTrapping || isStep ? 1n : this.untilNextEvent(left);
     state.exitRequest = 0;
+    // Whatever changes it while the engine runs asks for an exit.
+    state.interruptPending = interrupts.hasInterrupt() || interrupts.hasNmi() ? 1 : 0;
     const exit = engine.run(Number(budget), isPassing);
     switch (exit.kind) {
       case 'budget':
