@@ -10,7 +10,7 @@ import type { Local, Signature } from '../wasm/function-builder.ts';
 import type { EngineBinding } from './binding.ts';
 import { storeField } from './field-access.ts';
 import { needsLocal } from './node-recorder.ts';
-import type { LoadNode, Node, PureNode, Statement } from './nodes.ts';
+import type { LoadNode, LocationNode, Node, PureNode, Statement } from './nodes.ts';
 
 /** Bits of the third argument of slowRead and slowWrite (memory/slow-path.ts, SLOW_ACCESS). */
 const SLOW_STACK = 0x100;
@@ -98,6 +98,11 @@ export class Emitter {
       case 'store':
         this.store(statement);
         return false;
+      case 'located-store':
+        this.pushPlace(statement.place);
+        this.push(statement.value);
+        this.builder.memory(STORE_NAMES.get(statement.lengthBytes)!, statement.offsetBytes);
+        return false;
       case 'when':
         this.when(statement);
         return false;
@@ -169,6 +174,13 @@ export class Emitter {
       case 'field':
         this.binding.readField(node.name);
         return;
+      case 'location':
+        this.location(node);
+        return;
+      case 'located-load':
+        this.pushPlace(node.place);
+        builder.memory(LOAD_NAMES.get(node.lengthBytes)!, node.offsetBytes);
+        return;
       case 'load':
       case 'result':
         throw new Error(`a ${node.kind} was used outside the branch that made it`);
@@ -203,6 +215,49 @@ export class Emitter {
     this.builder.memory(STORE_NAMES.get(statement.lengthBytes)!);
   }
 
+  private pushPlace(place: Node): void {
+    this.push(place);
+    this.builder.emit('i32.wrap_i64');
+  }
+
+  /** The TLB probe without what follows a miss: the host address or 0. */
+  private location(node: LocationNode): void {
+    const { builder } = this;
+    const linear = this.inLocal(node.linear);
+    const entry = builder.local('i32');
+    const table = TLB_BASE + (node.isWrite ? TLB_WRITE_TABLE : 0);
+    this.pushEntry(linear, () => {
+      if (node.context === undefined) this.binding.pushTlbContext();
+      else this.pushPlace(node.context);
+    });
+    builder.set(entry);
+    builder.get(linear);
+    builder.emit('i32.wrap_i64');
+    builder.get(entry);
+    builder.memory('i32.load', table + 8);
+    builder.emit('i32.add');
+    builder.i32(0);
+    builder.get(entry);
+    builder.memory('i64.load', table);
+    this.pushPageOf(linear, { lengthBytes: node.lengthBytes, isAligned: false });
+    builder.emit('i64.eq');
+    builder.select('i32');
+    builder.emit('i64.extend_i32_u');
+  }
+
+  /** Pushes the offset of the linear address's entry in a TLB table. */
+  private pushEntry(linear: Local, pushContext: () => void): void {
+    const { builder } = this;
+    builder.get(linear);
+    builder.i64(8n);
+    builder.emit('i64.shr_u');
+    builder.emit('i32.wrap_i64');
+    builder.i32((TLB_ENTRIES - 1) << 4);
+    builder.emit('i32.and');
+    pushContext();
+    builder.emit('i32.add');
+  }
+
   /** The TLB probe: leaves the host address of the bytes in a local variable. */
   private access(access: Access): Local {
     const { builder } = this;
@@ -210,14 +265,7 @@ export class Emitter {
     const entry = builder.local('i32');
     const host = builder.local('i32');
     const table = TLB_BASE + (access.isWrite ? TLB_WRITE_TABLE : 0);
-    builder.get(linear);
-    builder.i64(8n);
-    builder.emit('i64.shr_u');
-    builder.emit('i32.wrap_i64');
-    builder.i32((TLB_ENTRIES - 1) << 4);
-    builder.emit('i32.and');
-    this.binding.pushTlbContext();
-    builder.emit('i32.add');
+    this.pushEntry(linear, () => this.binding.pushTlbContext());
     builder.tee(entry);
     builder.memory('i64.load', table);
     this.pushPageOf(linear, access);
@@ -240,7 +288,7 @@ export class Emitter {
    * The page of the last byte: an access that crosses into another page does not match. Where
    * alignment is demanded the low bits stay in, and a misaligned address does not match either.
    */
-  private pushPageOf(linear: Local, access: Access): void {
+  private pushPageOf(linear: Local, access: Pick<Access, 'lengthBytes' | 'isAligned'>): void {
     const { builder } = this;
     builder.get(linear);
     let keep = BigInt.asUintN(64, ~0xfffn);

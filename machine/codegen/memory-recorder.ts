@@ -6,7 +6,7 @@ import type {
   SegmentRegister,
 } from '../instructions/operand.ts';
 import type { InstructionContext, Memory, StateAccess, Value } from '../instructions/operations.ts';
-import type { LoadNode, Node } from './nodes.ts';
+import type { EncodedNode, LoadNode, Node } from './nodes.ts';
 import { StateRecorder } from './state-recorder.ts';
 
 const RSP = 4;
@@ -45,6 +45,10 @@ export abstract class MemoryRecorder extends StateRecorder implements Memory, St
     if (operand.kind === 'register') this.writePlace({ kind: 'operand', operand }, value);
     else if (operand.kind === 'memory') this.store(this.operandAddress(operand), value);
     else throw new Error(`a ${operand.kind} operand is not written`);
+  }
+
+  ownRip(): Value {
+    return this.value(this.encoded('rip', undefined), 64);
   }
 
   nextRip(): Value {
@@ -180,10 +184,7 @@ export abstract class MemoryRecorder extends StateRecorder implements Memory, St
     return result;
   }
 
-  protected encoded(
-    what: 'immediate' | 'displacement' | 'next-rip',
-    operand: Operand | undefined,
-  ): Node {
+  protected encoded(what: EncodedNode['what'], operand: Operand | undefined): Node {
     return this.define({ kind: 'encoded', what, operand, valueType: 'i64', uses: 0 });
   }
 

@@ -116,7 +116,7 @@ export function countUses(statements: readonly Statement[]): void {
   for (const statement of statements) {
     switch (statement.kind) {
       case 'define':
-        if (statement.node.kind === 'load') visit(statement.node.linear);
+        inputsOf(statement.node).forEach(visit);
         break;
       case 'write-register':
       case 'write-vector-register':
@@ -126,6 +126,10 @@ export function countUses(statements: readonly Statement[]): void {
       case 'store':
         visit(statement.value);
         if (statement.after === undefined) visit(statement.linear);
+        break;
+      case 'located-store':
+        visit(statement.place);
+        visit(statement.value);
         break;
       case 'when':
         visit(statement.condition);
@@ -157,10 +161,18 @@ export function countUses(statements: readonly Statement[]): void {
   }
 }
 
+/** What a node that is computed in any case takes. */
+function inputsOf(node: Node): readonly Node[] {
+  if (node.kind === 'load') return [node.linear];
+  if (node.kind === 'located-load') return [node.place];
+  if (node.kind !== 'location') return [];
+  return node.context === undefined ? [node.linear] : [node.linear, node.context];
+}
+
 /** True for a node that its `define` statement must compute into a local variable. */
 export function needsLocal(node: Node): boolean {
   if (node.kind === 'constant' || node.kind === 'vector-constant') return false;
-  if (node.kind === 'load') return true;
+  if (node.kind === 'load' || node.kind === 'location' || node.kind === 'located-load') return true;
   if (isPlaced(node)) return node.uses > 0;
   return node.uses > 1;
 }

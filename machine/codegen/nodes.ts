@@ -34,7 +34,7 @@ export interface PureNode extends NodeBase {
 /** A number that the instruction's encoding fixes. */
 export interface EncodedNode extends NodeBase {
   readonly kind: 'encoded';
-  readonly what: 'immediate' | 'displacement' | 'next-rip';
+  readonly what: 'immediate' | 'displacement' | 'rip' | 'next-rip';
   readonly operand: Operand | undefined;
 }
 /** A general register: of an operand (`operand`, role) or fixed by the definition (`register`). */
@@ -67,6 +67,22 @@ export interface LoadNode extends NodeBase {
   /** Where in the host the bytes are; kept for the store. */
   hostAddress?: Local;
 }
+/** Where in the host the bytes are if the TLB has them, as an i64; 0 if not. */
+export interface LocationNode extends NodeBase {
+  readonly kind: 'location';
+  readonly linear: Node;
+  readonly lengthBytes: number;
+  readonly isWrite: boolean;
+  /** Offset of the TLB tables to look into; undefined for those in force. */
+  readonly context: Node | undefined;
+}
+/** A read of memory that has been located. */
+export interface LocatedLoadNode extends NodeBase {
+  readonly kind: 'located-load';
+  readonly place: Node;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
 /** What a host operation or a string run gave back. */
 export interface ResultNode extends NodeBase {
   readonly kind: 'result';
@@ -81,6 +97,8 @@ export type Node =
   | VectorRegisterNode
   | FieldNode
   | LoadNode
+  | LocationNode
+  | LocatedLoadNode
   | ResultNode;
 
 export type RegisterPlace =
@@ -112,6 +130,13 @@ export type Statement =
       readonly value: Node;
       /** The load whose permission and host address serve this store. */
       readonly after: LoadNode | undefined;
+    }
+  | {
+      readonly kind: 'located-store';
+      readonly place: Node;
+      readonly offsetBytes: number;
+      readonly lengthBytes: number;
+      readonly value: Node;
     }
   | {
       readonly kind: 'when';

@@ -8,10 +8,10 @@ import type { ExecutionMode } from '../instructions/execution-mode.ts';
 import type { HostOperation } from '../instructions/host-operations.ts';
 import type { IntegerWidth, Operand, SegmentRegister } from '../instructions/operand.ts';
 import type { Condition, Operations, Value } from '../instructions/operations.ts';
+import { FastPathRecorder } from './fast-path-recorder.ts';
 import { countUses } from './node-recorder.ts';
 import type { EncodedNode, Node, ResultNode, Statement } from './nodes.ts';
 import type { FlagKnowledge } from './state-recorder.ts';
-import { VectorRecorder } from './vector-recorder.ts';
 
 /** The parts of the mode that code of one width rarely asks for. */
 const ASKED_FOR = ['cpl', 'longMode', 'sse', 'x87'] as const;
@@ -36,7 +36,7 @@ export interface SpecialisedSemantics {
   readonly flags: FlagKnowledge;
 }
 
-class Recorder extends VectorRecorder implements Operations {
+class Recorder extends FastPathRecorder implements Operations {
   readonly context: DecodedInstruction;
   readonly mode: ExecutionMode;
   readonly operandWidth: 16 | 32 | 64;
@@ -76,6 +76,7 @@ class Recorder extends VectorRecorder implements Operations {
   }
 
   private encodedNumber(what: EncodedNode['what'], operand: Operand | undefined): bigint {
+    if (what === 'rip') return this.context.address;
     if (what === 'next-rip') {
       const { address, lengthBytes, mode } = this.context;
       const next = address + BigInt(lengthBytes);

@@ -7,6 +7,7 @@ import { CONDITION_CODES } from './condition-codes.ts';
 import { defineInstruction } from './definition.ts';
 import type { InstructionDefinition } from './definition.ts';
 import { opcodeText } from './encoding-text.ts';
+import { enterHandler } from './fast-transfers.ts';
 import type { Operand } from './operand.ts';
 import type { Condition, Operations, Value } from './operations.ts';
 
@@ -72,7 +73,12 @@ function undefinedInstruction(mnemonic: string, encoding: string): InstructionDe
 
 function interrupt(o: Operations, vector: Value | number, isInt1 = false): void {
   const number = typeof vector === 'number' ? o.constant(vector, 64) : o.zeroExtend(vector, 64);
-  o.hostTransfer('softwareInterrupt', number, o.constant(isInt1 ? 1 : 0, 64));
+  const otherwise = (): void =>
+    o.hostTransfer('softwareInterrupt', number, o.constant(isInt1 ? 1 : 0, 64));
+  if (o.mode.codeWidth !== 64 || isInt1) otherwise();
+  else {
+    enterHandler(o, { vector: number, returnRip: o.nextRip(), isSoftware: true }, otherwise);
+  }
 }
 
 export const BRANCHES: readonly InstructionDefinition[] = [

@@ -124,7 +124,8 @@ export interface StateAccess {
   /** A field of machine/state/fields.ts, whole: u64 fields have 64 bits, u32 fields 32. */
   readField(name: string): Value;
   writeField(name: string, value: Value): void;
-  /** Offset of the next instruction in CS. */
+  /** Offset in CS of this instruction, and of the next. */
+  ownRip(): Value;
   nextRip(): Value;
 }
 
@@ -166,6 +167,28 @@ export interface Memory {
   peekStack(displacementBytes: number, width: 16 | 32 | 64): Value;
   /** rsp += bytes, with the width of the stack pointer. */
   moveStackPointer(bytes: number | Value): void;
+}
+
+/** For the fast paths of what is otherwise the host's: nothing here faults. */
+export interface FastPaths {
+  /**
+   * Where in the host `lengthBytes` bytes of one page are, if the TLB has that page for such an access; 0
+   * if not. `present`: as the code that runs; `system`: as the CPU itself at its tables; `kernel`:
+   * as code of level 0.
+   */
+  locate(
+    linear: Value,
+    lengthBytes: number,
+    access: 'read' | 'write',
+    by: 'present' | 'system' | 'kernel',
+  ): Value;
+  isLocated(place: Value): Condition;
+  /** What is loaded where `isLocated` is false means nothing. */
+  loadLocated(place: Value, offsetBytes: number, width: IntegerWidth): Value;
+  /** Only where `isLocated` holds. */
+  storeLocated(place: Value, offsetBytes: number, value: Value): void;
+  /** CPL, 32 bits, and all that hangs on it; RFLAGS.AC has been set before. A jump must follow. */
+  setPrivilegeLevel(level: Value): void;
 }
 
 export interface ControlFlow {
@@ -255,4 +278,12 @@ export interface VectorAccess {
 }
 
 export interface Operations
-  extends InstructionContext, Arithmetic, StateAccess, Flags, Memory, ControlFlow, VectorAccess {}
+  extends
+    InstructionContext,
+    Arithmetic,
+    StateAccess,
+    Flags,
+    Memory,
+    ControlFlow,
+    FastPaths,
+    VectorAccess {}

@@ -7,6 +7,11 @@ import { VECTOR } from '../guest-fault.ts';
 import { ARITHMETIC_FLAGS } from './arithmetic-flags.ts';
 import { defineInstruction } from './definition.ts';
 import type { InstructionDefinition } from './definition.ts';
+import {
+  returnFromHandler,
+  systemCall,
+  systemReturn as fastSystemReturn,
+} from './fast-transfers.ts';
 import { resize } from './moves.ts';
 import { addressPlus, linearAddressOf } from './operand-address.ts';
 import { SEGMENT_REGISTERS } from './operand.ts';
@@ -156,7 +161,12 @@ function systemReturn(mnemonic: 'sysret' | 'sysexit', encoding: string): Instruc
     encodings: [encoding],
     flags: { writes: mnemonic === 'sysret' ? ARITHMETIC_FLAGS : [] },
     privileged: true,
-    semantics: (o: Operations) => o.hostTransfer(mnemonic, operandWidth(o)),
+    semantics(o: Operations) {
+      const otherwise = (): void => o.hostTransfer(mnemonic, operandWidth(o));
+      const is64 = o.mode.codeWidth === 64 && o.operandWidth === 64;
+      if (mnemonic === 'sysret' && is64) fastSystemReturn(o, otherwise);
+      else otherwise();
+    },
   };
 }
 
@@ -230,13 +240,22 @@ export const SEGMENTS: readonly InstructionDefinition[] = [
     mnemonic: 'iret',
     encodings: ['CF'],
     flags: { writes: ARITHMETIC_FLAGS },
-    semantics: (o) => o.hostTransfer('iret', operandWidth(o)),
+    semantics(o) {
+      const otherwise = (): void => o.hostTransfer('iret', operandWidth(o));
+      const is64 = o.mode.codeWidth === 64 && o.operandWidth === 64;
+      if (is64 && o.mode.cpl === 0) returnFromHandler(o, otherwise);
+      else otherwise();
+    },
   }),
   defineInstruction({
     mnemonic: 'syscall',
     encodings: ['0F 05'],
     flags: { reads: ARITHMETIC_FLAGS, writes: ARITHMETIC_FLAGS },
-    semantics: (o) => o.hostTransfer('syscall'),
+    semantics(o) {
+      const otherwise = (): void => o.hostTransfer('syscall');
+      if (o.mode.codeWidth === 64) systemCall(o, otherwise);
+      else otherwise();
+    },
   }),
   systemReturn('sysret', '0F 07'),
   defineInstruction({

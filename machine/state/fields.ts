@@ -59,6 +59,8 @@ const U32 = [
   'tlbContext',
   /** Counts up whenever a linear address may have come to mean other code. */
   'mapGeneration',
+  /** 1 if an interrupt may be waiting: setting IF must then let the machine look. */
+  'interruptPending',
   /** 1 when the machine must leave generated code after the present instruction. */
   'exitRequest',
   /** Vector (0–31) and flags of a fault on its way out of generated code. */

@@ -49,7 +49,8 @@ export class Handlers implements HandlerSource {
     this.pending.push({ index: handler.index, instruction: own, statements });
     // A part of the mode may be asked for in one mode only: the shape depends on all of them.
     const parts = [...new Set([...(shape?.dependsOn ?? []), ...dependsOn])];
-    const variants = parts.length === shape?.dependsOn.length ? shape.variants : new Map<string, Handler>();
+    const variants =
+      parts.length === shape?.dependsOn.length ? shape.variants : new Map<string, Handler>();
     variants.set(variantKey(instruction.mode, parts), handler);
     this.shapes.set(key, { dependsOn: parts, variants });
     return handler;

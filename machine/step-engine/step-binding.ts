@@ -83,8 +83,12 @@ export class StepBinding implements EngineBinding {
   }
 
   readEncoded(node: EncodedNode): void {
+    if (node.what === 'rip') {
+      this.pushOwnRip();
+      return;
+    }
     this.builder.get(this.record);
-    this.builder.memory('i64.load', this.encodedOffset(node));
+    this.builder.memory('i64.load', this.encodedOffset(node.what, node.operand));
   }
 
   pushInstruction(): void {
@@ -236,14 +240,26 @@ export class StepBinding implements EngineBinding {
     this.builder.memory('i32.load16_u', offset);
   }
 
-  private encodedOffset(node: EncodedNode): number {
-    switch (node.what) {
+  private pushOwnRip(): void {
+    const { builder } = this;
+    builder.get(this.record);
+    builder.memory('i64.load', RECORD.nextRip);
+    builder.get(this.record);
+    builder.memory('i64.load8_u', RECORD.length);
+    builder.emit('i64.sub');
+  }
+
+  private encodedOffset(
+    what: Exclude<EncodedNode['what'], 'rip'>,
+    operand: Operand | undefined,
+  ): number {
+    switch (what) {
       case 'displacement':
         return RECORD.displacement;
       case 'next-rip':
         return RECORD.nextRip;
       case 'immediate':
-        return RECORD.immediate + 8 * immediateSlot(this.instruction.operands, node.operand!);
+        return RECORD.immediate + 8 * immediateSlot(this.instruction.operands, operand!);
     }
   }
 }
