@@ -10,14 +10,18 @@ const HEX_DIGITS = '0123456789abcdef';
 
 /** The bytes to put on the wire, in one piece, so that one write sends one packet. */
 export function encodePacket(payload: Uint8Array): Uint8Array {
-  const escapes = countSpecial(payload);
+  // One pass: most payloads are hex and need no escapes, and then this sum is the checksum.
+  let escapes = 0;
+  let sum = 0;
+  for (let index = 0; index < payload.length; index++) {
+    const byte = payload[index]!;
+    sum += byte;
+    escapes += SPECIAL[byte]!;
+  }
   const frame = new Uint8Array(payload.length + escapes + 4);
   frame[0] = 0x24;
-  let sum = 0;
-  if (escapes === 0) {
-    frame.set(payload, 1);
-    for (let index = 0; index < payload.length; index++) sum += payload[index]!;
-  } else sum = escapeInto(frame, payload);
+  if (escapes === 0) frame.set(payload, 1);
+  else sum = escapeInto(frame, payload);
   const end = frame.length - 3;
   frame[end] = 0x23;
   frame[end + 1] = HEX_DIGITS.charCodeAt((sum >> 4) & 15);
