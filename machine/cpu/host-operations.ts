@@ -90,7 +90,9 @@ const INTEGER_OPERATIONS: Record<Exclude<HostOperation, FloatOperation>, HostFun
     return undefined;
   },
   invlpg: (cpu) => {
-    cpu.memory.invalidatePage(cpu.state.host0);
+    const linear = cpu.state.host0;
+    cpu.memory.invalidatePage(linear);
+    if (!cpu.memory.hasHugeCode && !cpu.mayChangeCode(linear)) return undefined;
     cpu.state.mapGeneration = (cpu.state.mapGeneration + 1) >>> 0;
     cpu.requestExit();
     return undefined;

@@ -23,8 +23,8 @@ const AC = 1n << 18n;
 const VIF = 1n << 19n;
 const VIP = 1n << 20n;
 const ID = 1n << 21n;
-/** Flags that make a return uncommon, whether they are set before or after it. */
-const UNCOMMON = TF | NT | RF | VM | AC | VIF | VIP;
+/** Flags that make a return uncommon, set before or after it. RF stays as it is without DR7's help. */
+const UNCOMMON = TF | NT | VM | AC | VIF | VIP;
 /** Of the rest, those that RFLAGS keeps apart from the arithmetic ones. */
 const COMMON_SYSTEM_FLAGS = IF | DF | IOPL | ID;
 
@@ -131,6 +131,8 @@ export interface HandlerEvent {
   readonly returnRip: Value;
   /** INT n: the gate's DPL counts. */
   readonly isSoftware: boolean;
+  /** Done when the handler is entered for certain. */
+  before?(): void;
   /** RF is pushed set if this holds. */
   readonly resumes?: Condition;
 }
@@ -180,6 +182,7 @@ export function enterHandler(o: Operations, event: HandlerEvent, otherwise: () =
   o.when(
     isCommon,
     () => {
+      event.before?.();
       const flags = rflags(o);
       const resumed = event.resumes === undefined ? flags : o.select(event.resumes, o.or(flags, c64(o, RF)), flags); // prettier-ignore
       // Without an error code the frame's lowest slot is below it: what is there stays.
@@ -206,6 +209,38 @@ export function enterHandler(o: Operations, event: HandlerEvent, otherwise: () =
     },
     otherwise,
   );
+}
+
+/** Vectors of faults whose handler returns to the instruction: RF is pushed set (SDM 3B §17.3.1.1). */
+const RESUMING = [0, 5, 6, 7, 10, 11, 12, 13, 14, 16, 17, 19];
+const PAGE_FAULT = 14;
+
+/** The exception in the state (faultVector and companions), raised by the present instruction. */
+export function deliverException(o: Operations, otherwise: () => void): void {
+  const vector = field64(o, 'faultVector');
+  const mask = RESUMING.reduce((word, number) => word | (1n << BigInt(number)), 0n);
+  const isCommon = all(
+    o,
+    o.isZero(o.readField('exitRequest')),
+    o.isZero(systemFlags(o, TF)),
+    o.isZero(o.and(o.readField('dr7'), c64(o, 0xff))),
+  );
+  const event: HandlerEvent = {
+    vector,
+    errorCode: {
+      value: field64(o, 'faultErrorCode'),
+      isPushed: o.negated(o.isZero(o.readField('faultHasErrorCode'))),
+    },
+    returnRip: o.ownRip(),
+    isSoftware: false,
+    resumes: o.bit(c64(o, mask), vector),
+    before() {
+      const isPageFault = is(o, vector, PAGE_FAULT);
+      const address = o.readField('faultAddress');
+      o.writeField('cr2', o.select(isPageFault, address, o.readField('cr2')));
+    },
+  };
+  o.when(isCommon, () => enterHandler(o, event, otherwise), otherwise);
 }
 
 /** IRETQ from level 0 to 64-bit code of any level. */

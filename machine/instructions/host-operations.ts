@@ -45,7 +45,7 @@ export const HOST_OPERATIONS = [
   'lmsw',
   /** (). A transfer. */
   'hlt',
-  /** (linear address). A transfer. */
+  /** (linear address). It asks for an exit if code may have changed. */
   'invlpg',
   /** (): INVD and WBINVD. */
   'invd',

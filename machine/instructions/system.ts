@@ -173,7 +173,7 @@ const CONTROL: readonly InstructionDefinition[] = [
     mnemonic: 'invlpg',
     encodings: ['0F 01 /7 Mb'],
     privileged: true,
-    semantics: (o, place) => o.hostTransfer('invlpg', linearAddressOf(o, place)),
+    semantics: (o, place) => void o.host('invlpg', linearAddressOf(o, place)),
   }),
   defineInstruction({
     mnemonic: 'rdmsr',

@@ -26,7 +26,11 @@ export interface GuestMemoryOptions {
   readonly note: (text: string) => void;
 }
 
+const HUGE_PAGE = 2 ** 30;
+
 export class GuestMemory {
+  /** Code has been fetched through a page of 1 GiB: INVLPG anywhere may change code. */
+  hasHugeCode = false;
   readonly physical: PhysicalMemory;
   readonly registers: PagingRegisters;
   /** For the rules in machine/cpu/. */
@@ -112,6 +116,7 @@ export class GuestMemory {
     if (!this.translator.isCanonical(high)) return fault(VECTOR.GP, 0);
     const context = this.registers.contextAt(this.state.cpl);
     const physical = this.translator.translate(low, high, 'execute', context);
+    if (this.translator.walk.pageBytes === HUGE_PAGE) this.hasHugeCode = true;
     if (physical >= 0) return physical as PhysicalAddress;
     return pageFault(linearAddress(linear), this.translator.errorCode);
   }

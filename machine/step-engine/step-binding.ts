@@ -95,7 +95,19 @@ export class StepBinding implements EngineBinding {
     this.builder.get(this.record);
   }
 
+  /** Of 64-bit code the exception may be delivered at once. */
   leaveWithFault(): void {
+    if (this.instruction.mode.codeWidth !== 64) {
+      this.leaveToMachine();
+      return;
+    }
+    this.builder.get(this.record);
+    this.builder.get(this.budget);
+    this.builder.returnCall(this.imports.deliver, HANDLER_SIGNATURE);
+  }
+
+  /** With the fault. */
+  protected leaveToMachine(): void {
     this.storeCurrentRecord(0);
     this.leave(EXIT.fault);
   }

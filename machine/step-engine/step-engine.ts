@@ -15,6 +15,7 @@ import type { CpuState } from '../state/fields.ts';
 import { JUMP_CACHE_BASE, JUMP_CACHE_ENTRIES, RAM_BASE } from '../state/layout.ts';
 import { CodeCache, type CodeLocation } from '../translation/code-cache.ts';
 import { buildCoreModule, jumpCacheEntry, PSEUDO_HANDLER } from '../translation/core-module.ts';
+import { buildDelivery } from './delivery.ts';
 import { Handlers } from './handlers.ts';
 import { RecordArena } from '../translation/record.ts';
 import type { RecordEngine } from '../translation/record-engine.ts';
@@ -57,7 +58,10 @@ export class StepEngine implements RecordEngine {
     const core = instantiateCore(memoryPages, shared);
     for (const [name, index] of Object.entries(PSEUDO_HANDLER)) table.set(index, core[name]);
     this.enterAt = core['enterAt'] as EnterAt;
-    this.modules = { table, memoryPages, imports: { ...core, ...shared, ...this.hostFunctions() } };
+    // The delivery of exceptions imports what handlers import, but nothing delivers its own.
+    const functions = { ...core, ...shared, ...this.hostFunctions(), deliver: core['invalid'] };
+    const deliver = buildDelivery({ table, memoryPages, imports: functions });
+    this.modules = { table, memoryPages, imports: { ...functions, deliver } };
     const handlers = new Handlers(this.modules, TABLE.firstHandler);
     this.cache = new CodeCache({
       arena: this.arena,
@@ -65,6 +69,7 @@ export class StepEngine implements RecordEngine {
       pageBytes: (page) => this.pageBytes(page),
       markCodePage: (page) => this.cpu.memory.markCodePage(page),
     });
+    cpu.mayChangeCode = (linear) => this.cache.hasCodeNear(linear);
     cpu.memory.onCodeWrite((page, offset, length) => this.cache.invalidate(page, offset, length));
   }
 

@@ -15,6 +15,7 @@ import { RECORD_BYTES, type RecordArena } from './record.ts';
 /** Instructions decoded in one go; a run ends earlier at a page's end or an unconditional branch. */
 const RUN_LIMIT = 64;
 const LONGEST_INSTRUCTION = 15;
+const LARGE_REGION_SHIFT = 22n;
 
 /** Where code is to be decoded. */
 export interface CodeLocation {
@@ -53,6 +54,8 @@ export class CodeCache {
   /** Which bytes of a physical page have been decoded: writes elsewhere change no code. */
   private readonly decodedBytes = new Map<number, Uint8Array>();
   private readonly breakpoints = new Set<bigint>();
+  /** 4 MiB regions of linear addresses, by number, that have had code. */
+  private readonly largeRegions = new Set<bigint>();
   private readonly everBreakpoints = new Set<bigint>();
   private listener: CodeCacheListener | undefined;
   /** Records with a breakpoint → the handler that they would have. */
@@ -151,6 +154,11 @@ export class CodeCache {
     }
   }
 
+  /** Is there code in a page of up to 4 MiB that has this linear address? */
+  hasCodeNear(linear: bigint): boolean {
+    return this.largeRegions.has(linear >> LARGE_REGION_SHIFT);
+  }
+
   /** The bytes of a physical page have changed. */
   invalidate(physicalPage: number, offset: number, lengthBytes: number): void {
     const decoded = this.decodedBytes.get(physicalPage);
@@ -187,6 +195,10 @@ export class CodeCache {
   private addPage(location: CodeLocation): CodePage {
     const page = new CodePage(location.linear >> 12n, location.physicalPage, location.modeKey);
     this.register(page, page.physicalPage);
+    // Its last instruction may go on in the next page.
+    for (const linear of [page.linearPage, page.linearPage + 1n]) {
+      this.largeRegions.add((linear << 12n) >> LARGE_REGION_SHIFT);
+    }
     const sameLinear = this.byLinear.get(page.linearPage);
     if (sameLinear === undefined) this.byLinear.set(page.linearPage, [page]);
     else sameLinear.push(page);

@@ -40,6 +40,8 @@ export interface HandlerImports extends RuntimeImports {
   readonly stepOn: number;
   /** Goes on at a record; the budget is not used up. */
   readonly enter: number;
+  /** The record's instruction has faulted, in 64-bit code. */
+  readonly deliver: number;
 }
 
 /** Starts a module whose functions can call everything that handlers need. */
@@ -57,6 +59,7 @@ export function startHandlerModule(memoryPages: number): {
     lookup: module.import('lookup', LOOKUP_SIGNATURE),
     stepOn: module.import('stepOn', HANDLER_SIGNATURE),
     enter: module.import('enter', HANDLER_SIGNATURE),
+    deliver: module.import('deliver', HANDLER_SIGNATURE),
   };
   return { module, imports };
 }

@@ -134,6 +134,7 @@ export class SseEngine {
       lookup: unexpected,
       stepOn: unexpected,
       enter: unexpected,
+      deliver: () => EXIT.fault,
       moveRun: unexpected,
       fillRun: unexpected,
       host: (operation: number) => this.host(HOST_OPERATIONS[operation] as FloatOperation),
