@@ -1,0 +1,100 @@
+/**
+ * Every packet under fire, in a session over the real machine and kernel: one answer for each request, no
+ * internal error, no hang; nothing that only looks changes the guest. `FUZZ_INPUTS=N` is the number of
+ * inputs (`npm run fuzz`: ten million), `FUZZ_SEED=N` draws others.
+ */
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { fingerprint } from '../machine/small-guest.ts';
+import { BesiegedSession } from './besieged-session.ts';
+import { Corpus, shapeOf } from './mutation.ts';
+import { ALL_DEFINITIONS, KNOWN_KILLERS, anyPacket, packetOf } from './packet-grammar.ts';
+
+const INPUTS = Number(process.env['FUZZ_INPUTS'] ?? 20_000);
+const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
+const GRAMMAR_INPUTS = Math.min(INPUTS / 10, 200_000);
+/** After so many inputs that may write and run, the guest is a ruin that teaches nothing. */
+const INPUTS_PER_BOOT = 50_000;
+const MEMORY_BYTES = 32 << 20;
+/** What a long run may hold at its end beyond what it held when warm. */
+const MOST_GROWTH_BYTES = 64 << 20;
+
+/** Packets that write or run, by their first letters. */
+const CHANGES = /^([GPMXcsCSRkD]|vCont;|vKill|QRestore|qRcmd)/;
+const LOOKING = ALL_DEFINITIONS.filter(({ name }) => !CHANGES.test(`${name};`));
+
+function bytesOf(packet: string): Uint8Array {
+  return Buffer.from(packet, 'latin1');
+}
+
+describe('under fuzzing, the server', () => {
+  let session: BesiegedSession;
+  beforeAll(async () => {
+    session = await BesiegedSession.create();
+  });
+
+  it('answers what crashes or hangs others', async () => {
+    for (const packet of KNOWN_KILLERS) await session.ask(bytesOf(packet));
+    session.reboot();
+  });
+
+  it('answers every packet of the grammar exactly once, and none that looks changes the guest', async () => {
+    const before = fingerprint(session.machine, MEMORY_BYTES);
+    const looking = fc.oneof(...LOOKING.map(packetOf));
+    const property = fc.asyncProperty(looking, async (packet) => {
+      expect(await session.ask(bytesOf(packet))).toHaveLength(1);
+    });
+    await fc.assert(property, { numRuns: GRAMMAR_INPUTS, seed: SEED, maxSkipsPerRun: 0 });
+    expect(fingerprint(session.machine, MEMORY_BYTES)).toBe(before);
+  });
+
+  it(`answers ${INPUTS} mutated packets`, { timeout: 36_000_000 }, async () => {
+    const seeds = [...fc.sample(anyPacket, { numRuns: 1000, seed: SEED }), ...KNOWN_KILLERS];
+    const corpus = new Corpus(SEED, seeds.map(bytesOf));
+    const start = performance.now();
+    let warm = 0;
+    for (let count = 1; count <= INPUTS; count++) {
+      const input = corpus.draw();
+      const [answer] = await session.ask(input);
+      const name = Buffer.from(input.subarray(0, 8)).toString('latin1');
+      if (answer !== undefined) corpus.learn(input, `${name} ${shapeOf(answer)}`);
+      if (count % INPUTS_PER_BOOT === 0) {
+        await session.reconnect();
+        session.reboot();
+        warm ||= process.memoryUsage().heapUsed;
+        report(count, start, corpus.seen);
+      }
+    }
+    await session.reconnect();
+    expect(await session.ask(bytesOf('?'))).toEqual([expect.stringMatching(/^T/)]);
+    if (warm > 0) expect(process.memoryUsage().heapUsed - warm).toBeLessThan(MOST_GROWTH_BYTES);
+  });
+
+  it('lives through bytes that are no packets', { timeout: 36_000_000 }, async () => {
+    const seeds = fc
+      .sample(anyPacket, { numRuns: 300, seed: SEED })
+      .map((packet) => `$${packet}#00`);
+    const corpus = new Corpus(
+      SEED,
+      ['+', '-', '\x03', '$', '#', '$#00', '$*~#', '$}#5d', ...seeds].map(bytesOf),
+    );
+    for (let count = 1; count <= INPUTS / 4; count++) {
+      const input = corpus.draw();
+      await session.pour(input);
+      corpus.learn(input, session.answers.map(shapeOf).join());
+      if (count % 500 === 0) await session.reconnect();
+      if (count % INPUTS_PER_BOOT === 0) session.reboot();
+    }
+    await session.reconnect();
+    expect(await session.ask(bytesOf('?'))).toEqual([expect.stringMatching(/^T/)]);
+  });
+});
+
+function report(count: number, start: number, behaviours: number): void {
+  const perSecond = Math.round((1000 * count) / (performance.now() - start));
+  const { heapUsed, rss } = process.memoryUsage();
+  const mib = (bytes: number): number => Math.round(bytes / (1 << 20));
+  process.stderr.write(
+    `${count} inputs, ${perSecond}/s, ${behaviours} behaviours, heap ${mib(heapUsed)} MiB, rss ${mib(rss)} MiB\n`,
+  );
+}
