@@ -27,7 +27,7 @@ const LONGEST_RUN = 0x1000_0000n;
  * Turns of the loop in which nothing retires, after which a slice ends all the same: a handler that
  * faults at its first instruction, or HLT beside a timer whose interrupt is masked, goes on for ever.
  */
-const MOST_FRUITLESS_TURNS = 2000;
+const MOST_FRUITLESS_TURNS = 200;
 /** DR7: L0–L3 and G0–G3 (Intel SDM 3B §17.2.4). */
 const DR7_ENABLES = 0xffn;
 

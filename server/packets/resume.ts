@@ -69,11 +69,15 @@ function readAction(fields: FieldReader): ResumeAction | undefined {
   return { kind: 'range-step', start, end: fields.hex() };
 }
 
+/** More than any client sends; each is matched against every thread. */
+const MAX_ACTIONS = 1024;
+
 /** The first action that names a thread counts, so a `t` must hide the later ones. */
 async function readActions(fields: FieldReader, context: PacketContext): Promise<ThreadResume[]> {
   const resumed: ThreadResume[] = [];
   const stopped = new Set<number>();
-  while (!fields.isAtEnd) {
+  for (let count = 0; !fields.isAtEnd; count++) {
+    if (count === MAX_ACTIONS) fields.fail(`more than ${MAX_ACTIONS} actions`);
     fields.expect(';');
     const action = readAction(fields);
     const id = fields.accepts(':') ? fields.threadId() : { thread: 'all' as const };

@@ -35,11 +35,12 @@ export class FieldReader {
     const start = this.at;
     let value = 0n;
     for (let digit = this.peekDigit(); digit >= 0; digit = this.peekDigit()) {
+      // At once: a number that fills the packet would take seconds to put together.
+      if (this.at - start === MAX_HEX_DIGITS) this.fail('more than 64 bits', start);
       value = (value << 4n) | BigInt(digit);
       this.at++;
     }
     if (this.at === start) this.fail('hex digits expected');
-    if (this.at - start > MAX_HEX_DIGITS) this.fail('more than 64 bits', start);
     return value;
   }
 

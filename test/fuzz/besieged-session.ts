@@ -84,6 +84,11 @@ export class BesiegedSession {
     return this.check(expected, packets);
   }
 
+  /** Which definition answers a packet; none for an unknown one. */
+  nameOf(packet: Uint8Array): string {
+    return REGISTRY.find(packet, this.target)?.definition.name ?? 'unknown';
+  }
+
   /** Bytes in any form; no answers are expected, only that the session lives. */
   async pour(bytes: Uint8Array): Promise<void> {
     this.answers = [];

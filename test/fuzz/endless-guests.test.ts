@@ -1,5 +1,6 @@
 /** Guests that never retire another instruction: the slice ends all the same. */
 import { describe, expect, it } from 'vitest';
+import type { EngineKind } from '../../machine/index.ts';
 import { smallGuest } from '../machine/small-guest.ts';
 import { CODE, hostileMachine } from './hostile-guest.ts';
 
@@ -14,11 +15,14 @@ function quadword(value: bigint): Uint8Array {
 }
 
 /** #UD has a handler that begins with UD2, on a stack of its own: it delivers #UD for ever. */
-function handlerThatFaults(): ReturnType<typeof hostileMachine> {
-  const machine = hostileMachine();
+function handlerThatFaults(
+  engine: EngineKind = 'step',
+  interruptStack = 1,
+): ReturnType<typeof hostileMachine> {
+  const machine = hostileMachine(engine);
   machine.run({ budget: 10_000 });
-  const gate = (BigInt(CODE >>> 16) << 48n) | 0x8e01_0008_0000n | BigInt(CODE & 0xffff);
-  machine.writePhysical(BigInt(IDT + 6 * 16), quadword(gate));
+  const gate = (BigInt(CODE >>> 16) << 48n) | 0x8e00_0008_0000n | BigInt(CODE & 0xffff);
+  machine.writePhysical(BigInt(IDT + 6 * 16), quadword(gate | (BigInt(interruptStack) << 32n)));
   machine.writePhysical(BigInt(IDT + 6 * 16 + 8), quadword(0n));
   machine.writePhysical(BigInt(TASK_STATE + 36), quadword(STACK));
   machine.writePhysical(BigInt(CODE), Uint8Array.of(0x0f, 0x0b));
@@ -39,6 +43,15 @@ describe('a guest that retires nothing', () => {
     expect(machine.readRegister('rsp')).toBe(STACK - 40n);
     expect(machine.icount).toBe(before);
   });
+
+  for (const engine of ['step', 'block'] as const) {
+    it(`is held to a slice by the ${engine} engine where its handlers pile up on one stack`, () => {
+      const machine = handlerThatFaults(engine, 0);
+      machine.writeRegister('rsp', STACK);
+      expect(machine.run({ budget: 1000 })).toEqual({ kind: 'budget' });
+      expect(machine.readRegister('rsp')).toBeGreaterThan(STACK - 0x10_0000n);
+    });
+  }
 
   it('is stepped from one delivery to the next', () => {
     expect(handlerThatFaults().run({ budget: 1, step: true })).toEqual({ kind: 'step' });

@@ -12,6 +12,12 @@ describe('field reader', () => {
     expect(() => reader('1ffffffff80100000').hex()).toThrow('more than 64 bits at 0');
   });
 
+  it('refuses a number that fills a packet without putting it together', () => {
+    const fields = reader('f'.repeat(0x20000));
+    expect(() => fields.hex()).toThrow('more than 64 bits at 0');
+    expect(fields.position).toBe(16);
+  });
+
   it('never makes NaN of what is not a number', () => {
     expect(() => reader('').hex()).toThrow(MalformedPacket);
     expect(() => reader('zz').hex()).toThrow('hex digits expected at 0');
