@@ -2,6 +2,7 @@
 export type { BootModule } from './boot/boot-protocol.ts';
 export { ImageError } from './boot/boot-protocol.ts';
 export type {
+  DeviceDescription,
   EngineKind,
   ExecutionHook,
   Hotness,
@@ -13,6 +14,13 @@ export type {
   RunOptions,
   StopPredicate,
 } from './machine-interface.ts';
+export { disassemble, type DisassembledInstruction } from './decoder/disassemble.ts';
 export { DEFAULT_ENGINE, DEFAULT_MEMORY_BYTES, Machine } from './machine.ts';
-export type { StopReason, TripleFaultReport, WatchKind } from './stop-reason.ts';
+export type { RaisedException, StopReason, TripleFaultReport, WatchKind } from './stop-reason.ts';
 export { TICKS_PER_INSTRUCTION, TICKS_PER_SECOND } from './clock/virtual-clock.ts';
+export {
+  explainWalk,
+  pagingMode,
+  type WalkExplanation,
+  type WalkStep,
+} from './memory/explain-walk.ts';

@@ -77,6 +77,14 @@ export interface PageMapping {
   readonly isNoExecute: boolean;
 }
 
+/** A chip in words. */
+export interface DeviceDescription {
+  readonly name: string;
+  readonly text: string;
+  /** Its registers, a line each, where the chip offers them. */
+  readonly registers?: readonly string[];
+}
+
 /** What the block engine has compiled, for `monitor jit`. */
 export interface JitReport {
   readonly regions: readonly {
@@ -170,7 +178,7 @@ export interface MachineControl {
   /** Power cycle: the image is booted again; breakpoints, watchpoints and hooks stay. */
   reset(): void;
   /** Device descriptions for `monitor devices`. */
-  describeDevices(): readonly { readonly name: string; readonly text: string }[];
+  describeDevices(): readonly DeviceDescription[];
   /** All that COM1 has sent since power-on, at most the last MiB. */
   serialHistory(): Uint8Array;
 }

@@ -12,6 +12,7 @@ import { createDevices, type DeviceList } from './devices/device-list.ts';
 import type { Engine } from './engine.ts';
 import { ExecutionHooks } from './execution-hooks.ts';
 import type {
+  DeviceDescription,
   EngineKind,
   ExecutionHook,
   JitReport,
@@ -219,8 +220,12 @@ export class Machine implements MachineView, MachineControl {
     this.load();
   }
 
-  describeDevices(): readonly { readonly name: string; readonly text: string }[] {
-    return this.devices.devices.map((device) => ({ name: device.name, text: device.describe() }));
+  describeDevices(): readonly DeviceDescription[] {
+    return this.devices.devices.map((device) => {
+      const registers = device.registerLines?.();
+      const description = { name: device.name, text: device.describe() };
+      return registers === undefined ? description : { ...description, registers };
+    });
   }
 
   describeJit(): JitReport | undefined {

@@ -27,10 +27,20 @@ export type StopReason =
   | { readonly kind: 'triple-fault'; readonly report: TripleFaultReport };
 
 export interface TripleFaultReport {
-  /** The exceptions that led here, first first; each with its error code if it has one. */
-  readonly chain: readonly { readonly vector: number; readonly errorCode?: number }[];
+  /**
+   * The exceptions that led here, first first; each with its error code if it has one, #PF with the
+   * linear address that faulted.
+   */
+  readonly chain: readonly RaisedException[];
   readonly rip: bigint;
   readonly rsp: bigint;
   readonly cr2: bigint;
   readonly cr3: bigint;
+}
+
+export interface RaisedException {
+  readonly vector: number;
+  readonly errorCode?: number;
+  /** #PF only: what goes to CR2. */
+  readonly address?: bigint;
 }

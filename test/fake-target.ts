@@ -92,6 +92,13 @@ export class FakeTarget implements Target {
       this.bytes.set(written, offset);
       return written.length;
     },
+    /** Physical addresses begin with 0 where linear ones begin with MEMORY_START. */
+    physical: {
+      read: (address: bigint, lengthBytes: number) =>
+        this.memory.read(1, address + MEMORY_START, lengthBytes),
+      write: (address: bigint, bytes: Uint8Array): number =>
+        this.memory.write(1, address + MEMORY_START, bytes),
+    },
   };
 
   readonly registers = {

@@ -121,9 +121,11 @@ function makesDoubleFault(first: number, second: number): boolean {
 function report(cpu: Cpu, chain: readonly GuestFault[], rip: bigint): TripleFaultReport {
   const { rsp, cr2, cr3 } = cpu.state;
   return {
-    chain: chain.map(({ vector, errorCode }) =>
-      errorCode === undefined ? { vector } : { vector, errorCode },
-    ),
+    chain: chain.map(({ vector, errorCode, address }) => ({
+      vector,
+      ...(errorCode === undefined ? {} : { errorCode }),
+      ...(address === undefined ? {} : { address }),
+    })),
     rip,
     rsp,
     cr2,

@@ -42,6 +42,8 @@ export interface Device {
   reset(): void;
   /** One line for `monitor devices`. */
   describe(): string;
+  /** Its registers, a line each, for `monitor info …`; reading them changes nothing. */
+  registerLines?(): readonly string[];
   /** Snapshot by field name; `version` changes when the meaning of a field does. */
   readonly version: number;
   save(): { readonly [field: string]: StateValue };

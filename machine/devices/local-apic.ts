@@ -13,6 +13,7 @@ import type { DeviceState } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 import type { Device, InterruptLine } from './device.ts';
 import { lineTo } from './interrupt-lines.ts';
+import { apicLines } from './local-apic-text.ts';
 import {
   APR,
   BITMAPS_END,
@@ -208,6 +209,11 @@ export class LocalApic implements Device {
       `${enabled}, TPR ${hex(state.tpr)}, LINT0 ${hex(this.lvt(LVT_LINT0))}, ` +
       `LVT timer ${hex(this.lvt(LVT_TIMER))}, ${this.timer.describe()}`
     );
+  }
+
+  registerLines(): readonly string[] {
+    const { isGloballyEnabled: isEnabled } = this.state;
+    return apicLines((offset) => this.readRegister(offset), isEnabled, this.timer.describe());
   }
 
   save(): DeviceState {

@@ -181,6 +181,15 @@ export class Pic8259 implements Device {
     return `master ${describeChip(this.state.master)}; slave ${describeChip(this.state.slave)}`;
   }
 
+  registerLines(): readonly string[] {
+    const { master, slave } = this.state;
+    return [
+      ...chipLines('master', 0, master),
+      ...chipLines('slave', 8, slave),
+      `INT to the CPU: ${this.hasInterrupt() ? 'asserted' : 'quiet'}`,
+    ];
+  }
+
   save(): DeviceState {
     return copyState(this.state);
   }
@@ -346,4 +355,27 @@ function describeChip(chip: Chip): string {
     `irr=${hex(chip.irr)} imr=${hex(chip.imr)} isr=${hex(chip.isr)} ` +
     `base=${hex(chip.vectorBase)} elcr=${hex(chip.elcr)}`
   );
+}
+
+function chipLines(name: string, firstIrq: number, chip: Chip): string[] {
+  const irqs = (bits: number): string => {
+    const set = [0, 1, 2, 3, 4, 5, 6, 7].filter((level) => (bits & (1 << level)) !== 0);
+    return set.length === 0 ? '-' : set.map((level) => String(firstIrq + level)).join(' ');
+  };
+  const modes = [
+    chip.nextIcw === 0 ? '' : `waiting for ICW${chip.nextIcw}`,
+    chip.isAutoEoi ? 'automatic EOI' : '',
+    chip.isSpecialFullyNested ? 'special fully nested' : '',
+    chip.isSpecialMask ? 'special mask' : '',
+    chip.isRotatingInAutoEoi ? 'rotating' : '',
+  ].filter((mode) => mode !== '');
+  const pending = pendingLevel(chip);
+  return [
+    `${name}: ${describeChip(chip)}`,
+    `  IRQs requested ${irqs(chip.irr)}; in service ${irqs(chip.isr)}; masked ${irqs(chip.imr)}`,
+    `  IRQ ${firstIrq} is vector 0x${chip.vectorBase.toString(16)}; level-triggered ${irqs(chip.elcr)}`,
+    `  lines high ${irqs(chip.lines)}; next to be served ${
+      pending === undefined ? '-' : `IRQ ${firstIrq + pending}`
+    }${modes.length === 0 ? '' : `; ${modes.join(', ')}`}`,
+  ];
 }

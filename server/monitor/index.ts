@@ -9,6 +9,13 @@ import { infoMemCommand } from './info-mem.ts';
 import { infoRegistersCommand } from './info-registers.ts';
 import { infoTlbCommand } from './info-tlb.ts';
 import { jitCommand } from './jit.ts';
+import { disassembleCommand } from './disassemble.ts';
+import { infoApicCommand } from './info-apic.ts';
+import { infoGdtCommand } from './info-gdt.ts';
+import { infoIdtCommand } from './info-idt.ts';
+import { infoPicCommand } from './info-pic.ts';
+import { infoTssCommand } from './info-tss.ts';
+import { whyCommand } from './why.ts';
 import type { MonitorCommand } from './monitor-command.ts';
 import { processesCommand } from './processes.ts';
 import { quitCommand } from './quit.ts';
@@ -28,8 +35,15 @@ export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
   infoRegistersCommand,
   infoMemCommand,
   infoTlbCommand,
+  infoIdtCommand,
+  infoGdtCommand,
+  infoTssCommand,
+  infoApicCommand,
+  infoPicCommand,
   translateCommand,
   physicalMemoryCommand,
+  disassembleCommand,
+  whyCommand,
   serialCommand,
   icountCommand,
   jitCommand,

@@ -2,7 +2,7 @@
  * One monitor command as one object: what it is called, what it needs, and what it says. Help is
  * made from these; a new command is one file with one of them and one line in `index.ts`.
  */
-import type { MachineControl, MachineView } from '../../machine/index.ts';
+import type { MachineControl, MachineView, TripleFaultReport } from '../../machine/index.ts';
 import type { ForkLog } from '../awareness/fork-log.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
@@ -17,10 +17,18 @@ export interface MonitorContext {
   readonly symbols: SymbolTable;
   /** The guest's tid of the thread that the debugger has selected. */
   readonly selectedTid: number;
+  /** The exceptions of the present stop, if a triple fault or a caught exception made it. */
+  readonly fault?: () => FaultRecord | undefined;
   /** Power cycle; a running machine goes on running. */
   reset(): void;
   /** Ends the server, when called; absent where that is not offered. */
   readonly quit?: () => void;
+}
+
+/** What `why` explains; the machine still is in the state in which it happened. */
+export interface FaultRecord extends TripleFaultReport {
+  /** `caught`: stopped before the last exception of the chain is delivered. */
+  readonly kind: 'triple fault' | 'caught';
 }
 
 export interface MonitorCommand {

@@ -7,7 +7,6 @@ import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { FieldReader } from '../rsp/field-reader.ts';
 import { fittingLength } from '../rsp/packet-writer.ts';
 import { reply, type Reply } from '../rsp/reply.ts';
-import type { ThreadNumber } from '../target/target.ts';
 import { crc32 } from './crc32.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import { PACKET_SIZE, type PacketContext } from './packet-context.ts';
@@ -21,10 +20,20 @@ async function readSome(
   address: bigint,
   lengthBytes: number,
 ): Promise<Uint8Array> {
-  const thread = await context.selection.thread();
-  const bytes = await context.target.memory.read(thread, address, lengthBytes);
+  const bytes = await readMemory(context, address, lengthBytes);
   if (bytes.length === 0 && lengthBytes > 0) throw unreadable(address);
   return bytes;
+}
+
+/** As the selected thread sees it, or by physical addresses if the client has asked for that. */
+async function readMemory(
+  { client, selection, target }: PacketContext,
+  address: bigint,
+  lengthBytes: number,
+): Promise<Uint8Array> {
+  const { physical } = target.memory;
+  if (client.physicalMemory && physical !== undefined) return physical.read(address, lengthBytes);
+  return target.memory.read(await selection.thread(), address, lengthBytes);
 }
 
 function unreadable(address: bigint): RemoteError {
@@ -36,8 +45,12 @@ async function writeBytes(
   address: bigint,
   bytes: Uint8Array,
 ): Promise<Reply> {
-  const thread = await context.selection.thread();
-  const written = await context.target.memory.write(thread, address, bytes);
+  const { client, selection, target } = context;
+  const { physical } = target.memory;
+  const written =
+    client.physicalMemory && physical !== undefined
+      ? await physical.write(address, bytes)
+      : await target.memory.write(await selection.thread(), address, bytes);
   if (written < bytes.length) throw unreadable(address + BigInt(written));
   return reply.ok;
 }
@@ -55,11 +68,10 @@ async function* pieces(
   address: bigint,
   lengthBytes: number,
 ): AsyncGenerator<Uint8Array> {
-  const thread: ThreadNumber = await context.selection.thread();
   for (let done = 0; done < lengthBytes;) {
     const at = (address + BigInt(done)) & ADDRESS_MASK;
     const wanted = Math.min(PIECE_BYTES, lengthBytes - done);
-    const bytes = await context.target.memory.read(thread, at, wanted);
+    const bytes = await readMemory(context, at, wanted);
     if (bytes.length === 0) throw unreadable(at);
     yield bytes;
     done += bytes.length;
@@ -169,6 +181,29 @@ export const memory: PacketChapter = {
         let crc = 0xffff_ffff;
         for await (const piece of pieces(context, address, length)) crc = crc32(crc, piece);
         return reply.text(`C${crc.toString(16)}`);
+      },
+    }),
+    definePacket({
+      name: 'Qqemu.PhyMemMode',
+      syntax: 'Qqemu.PhyMemMode:0|1',
+      purpose: "QEMU's packet: 1 makes this connection's memory packets physical, 0 linear again",
+      isOffered: (target) => target.memory.physical !== undefined,
+      handle(fields, context) {
+        fields.expect(':');
+        const mode = fields.length(1);
+        fields.end();
+        context.client.physicalMemory = mode === 1;
+        return reply.ok;
+      },
+    }),
+    definePacket({
+      name: 'qqemu.PhyMemMode',
+      syntax: 'qqemu.PhyMemMode',
+      purpose: '1 while memory packets carry physical addresses, else 0',
+      isOffered: (target) => target.memory.physical !== undefined,
+      handle(fields, context) {
+        fields.end();
+        return reply.text(context.client.physicalMemory ? '1' : '0');
       },
     }),
   ],

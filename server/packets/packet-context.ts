@@ -29,6 +29,8 @@ export interface ClientFeatures {
   hexErrorStrings: boolean;
   /** lldb's `QListThreadsInStopReply`. */
   threadsInStopReply: boolean;
+  /** `Qqemu.PhyMemMode:1`: memory packets carry physical addresses. */
+  physicalMemory: boolean;
 }
 
 export function unknownClient(): ClientFeatures {
@@ -41,6 +43,7 @@ export function unknownClient(): ClientFeatures {
     errorMessages: false,
     hexErrorStrings: false,
     threadsInStopReply: false,
+    physicalMemory: false,
   };
 }
 

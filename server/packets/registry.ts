@@ -15,7 +15,7 @@ export interface FoundPacket {
 /** First letters whose names are words. */
 const WORDY = 'qQvj';
 const LONGEST_NAME = 64;
-const NAME = /^[A-Za-z_]+\??/;
+const NAME = /^[A-Za-z_.]+\??/;
 
 export class PacketRegistry {
   private readonly byName = new Map<string, PacketDefinition>();

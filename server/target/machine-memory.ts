@@ -4,11 +4,19 @@
  */
 import type { MachineControl, MachineView, PageMapping } from '../../machine/index.ts';
 import type { MachineThreads } from './machine-threads.ts';
-import type { MemoryRegion, TargetMemory, ThreadNumber } from './target.ts';
+import type { MemoryRegion, PhysicalMemoryAccess, TargetMemory, ThreadNumber } from './target.ts';
 
 const END_OF_MEMORY = 1n << 64n;
 
 export class MachineMemory implements TargetMemory {
+  readonly physical: PhysicalMemoryAccess = {
+    read: (address, lengthBytes) => this.#machine.readPhysical(address, lengthBytes),
+    write: (address, bytes) => {
+      const written = this.#machine.writePhysical(address, bytes);
+      this.#onWrite();
+      return written;
+    },
+  };
   readonly #machine: MachineView & MachineControl;
   readonly #threads: MachineThreads;
   readonly #onWrite: () => void;

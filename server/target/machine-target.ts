@@ -6,6 +6,7 @@ import type { MachineControl, MachineView } from '../../machine/index.ts';
 import { findKernelAwareness } from '../awareness/find-kernel.ts';
 import { ForkLog } from '../awareness/fork-log.ts';
 import { GuestView } from '../awareness/guest-view.ts';
+import type { FaultRecord } from '../monitor/monitor-command.ts';
 import { MonitorCommands } from '../monitor/monitor-commands.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { SymbolTable } from '../symbols/symbol-table.ts';
@@ -74,6 +75,8 @@ export class MachineTarget implements Target {
   #stop: TargetStop;
   /** Since the guest wrote the debug-exit port or died of a triple fault, until it runs again. */
   #hasEnded = false;
+  /** What made the present stop, for `monitor why`. */
+  #fault: FaultRecord | undefined;
   #runner: PlanRunner | undefined;
   /** Where the debugger was last told of a breakpoint: going on from there passes it. */
   #told: { readonly rip: bigint; readonly icount: bigint } | undefined;
@@ -106,6 +109,7 @@ export class MachineTarget implements Target {
       guest: this.#guest,
       forks: this.#forks,
       symbols: SymbolTable.fromElf(elf),
+      fault: () => (this.#pump.isRunning ? undefined : this.#fault),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
     });
@@ -143,6 +147,7 @@ export class MachineTarget implements Target {
       breakpoints,
     };
     this.#hasEnded = false;
+    this.#fault = undefined;
     this.#runner = new PlanRunner(parts, plan, isTold);
     this.#pump.start(this.#runner);
   }
@@ -191,6 +196,7 @@ export class MachineTarget implements Target {
     this.#guest.forget();
     this.#told = undefined;
     this.#hasEnded = false;
+    this.#fault = undefined;
     this.#pump.wake();
     if (!this.#pump.isRunning) this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
   }
@@ -233,6 +239,7 @@ export class MachineTarget implements Target {
       case 'reset-request':
         return this.#guestReset();
       case 'triple-fault': {
+        this.#fault = { ...end.report, kind: 'triple fault' };
         const text = describeTripleFault(end.report, this.#monitorCommands.symbols);
         const cause = { kind: 'exception', description: text[0]! } as const;
         const message = `${text.join('\n')}\n`;

@@ -61,6 +61,14 @@ export interface TargetMemory {
   read(thread: ThreadNumber, address: bigint, lengthBytes: number): Awaitable<Uint8Array>;
   /** How many bytes were written, from the first on. */
   write(thread: ThreadNumber, address: bigint, bytes: Uint8Array): Awaitable<number>;
+  /** The same by physical addresses (`Qqemu.PhyMemMode`), where the target offers it. */
+  readonly physical?: PhysicalMemoryAccess;
+}
+
+/** RAM by physical addresses; device registers are not read, since reading may change them. */
+export interface PhysicalMemoryAccess {
+  read(address: bigint, lengthBytes: number): Awaitable<Uint8Array>;
+  write(address: bigint, bytes: Uint8Array): Awaitable<number>;
 }
 
 /** What one thread does when the target is resumed. */

@@ -206,10 +206,10 @@ describe('double and triple faults', () => {
     fixture.gate(VECTOR.DF, {});
     const report = deliverException(fixture.cpu, pageFault(0x1234n, 4), 0x777n);
     expect(report?.chain).toEqual([
-      { vector: 14, errorCode: 4 },
-      { vector: 14, errorCode: 2 },
+      { vector: 14, errorCode: 4, address: 0x1234n },
+      { vector: 14, errorCode: 2, address: 0x4fff_ffd0n },
       { vector: 8, errorCode: 0 },
-      { vector: 14, errorCode: 2 },
+      { vector: 14, errorCode: 2, address: 0x4fff_ffd0n },
     ]);
     expect(report).toMatchObject({ rip: 0x777n, rsp: 0x5000_0000n, cr3: state.cr3 });
     expect([state.rip, state.rsp, state.csSelector]).toEqual([
