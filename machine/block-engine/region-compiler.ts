@@ -24,9 +24,10 @@ export function emitRegion(
   memoryPages: number,
 ): { readonly bytes: Uint8Array; readonly entries: readonly RegionEntry[] } {
   const { module, imports } = startHandlerModule(memoryPages);
+  const handlerType = module.type(HANDLER_SIGNATURE);
   const { builder } = module.function('region', HANDLER_SIGNATURE);
   const shape = shapeRegion(plan);
-  new RegionEmitter({ builder, imports, shape, tableIndex }).emit();
+  new RegionEmitter({ builder, imports, shape, tableIndex, handlerType }).emit();
   const entries = shape.entries.map((entry) => ({
     entry,
     record: plan.blocks[entry]!.instructions[0]!.record,

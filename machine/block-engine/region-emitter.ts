@@ -2,16 +2,17 @@
  * Emits a region: one function with a handler's signature.
  *
  *     load registers and flags; where = record.entry
- *     block lookup
+ *     block miss
  *      block enter
  *       block stepOn
  *        loop all
  *         not enough budget for the longest way without a loop? → stepOn
  *         dispatch on `where`
- *         blocks and loops, nested (control-tree.ts)
+ *         blocks and loops, nested (control-tree.ts); where they end in a jump that the jump
+ *         cache knows: another entry of this region → all, a record elsewhere → enter
  *       stepOn: write back; execute one instruction in the step engine
  *      enter: write back; go on at a record
- *     lookup: write back; go on at an address
+ *     miss: write back; ask for the target
  *
  * A block takes its instructions off the budget at its end. Loops look at the budget at each turn:
  * what is left then suffices for every way down, so that no other place need look.
@@ -40,6 +41,13 @@ interface LevelLabels {
   readonly items: Map<number, Label>;
 }
 
+interface Exits {
+  readonly stepOn: Label;
+  readonly enter: Label;
+  readonly miss: Label;
+  readonly all: Label;
+}
+
 export class RegionEmitter implements RegionFlow {
   private readonly builder: FunctionBuilder;
   private readonly shape: RegionShape;
@@ -48,13 +56,13 @@ export class RegionEmitter implements RegionFlow {
   private readonly binding: RegionBinding;
   private readonly emitter: Emitter;
   private readonly tableIndex: number;
+  private readonly handlerType: number;
   private readonly record: Local;
   private readonly budget: Local;
   private readonly where: Local;
   private readonly target: Local;
   private readonly labels = new Map<Level, LevelLabels>();
-  private exits!: { readonly stepOn: Label; readonly enter: Label; readonly lookup: Label };
-  private all!: Label;
+  private exits!: Exits;
   /** The block and the number of its instruction that is being emitted. */
   private block!: BlockSemantics;
   private position = 0;
@@ -64,12 +72,14 @@ export class RegionEmitter implements RegionFlow {
     imports: HandlerImports;
     shape: RegionShape;
     tableIndex: number;
+    handlerType: number;
   }) {
     this.builder = parts.builder;
     this.shape = parts.shape;
     this.tree = parts.shape.tree;
     this.imports = parts.imports;
     this.tableIndex = parts.tableIndex;
+    this.handlerType = parts.handlerType;
     [this.record, this.budget] = parts.builder.parameters as [Local, Local];
     const use = registersOf(parts.shape.blocks);
     this.binding = new RegionBinding({
@@ -89,15 +99,23 @@ export class RegionEmitter implements RegionFlow {
     builder.get(this.record);
     builder.memory('i32.load', RECORD.entry);
     builder.set(this.where);
-    builder.block((lookup) => {
+    builder.block((miss) => {
       builder.block((enter) => {
         builder.block((stepOn) => {
-          this.exits = { stepOn, enter, lookup };
-          builder.loop((all) => this.emitAll(all));
+          builder.loop((all) => {
+            this.exits = { stepOn, enter, miss, all };
+            this.emitAll();
+          });
         });
-        this.leave(imports.stepOn);
+        binding.store();
+        this.pushRecordAndBudget();
+        builder.returnCall(imports.stepOn, HANDLER_SIGNATURE);
       });
-      this.leave(imports.enter);
+      binding.store();
+      this.pushRecordAndBudget();
+      builder.get(this.record);
+      builder.memory('i32.load', RECORD.handler);
+      builder.returnCallIndirect(this.handlerType, HANDLER_SIGNATURE);
     });
     binding.store();
     builder.get(this.target);
@@ -125,8 +143,31 @@ export class RegionEmitter implements RegionFlow {
     builder.set(target);
     this.binding.materialise();
     this.takeOffBudget(this.position + 1);
+    this.lookUp();
+  }
+
+  /** To the relative operand of the block's last instruction. */
+  branch(): void {
+    this.edge(this.block.block.taken!);
+  }
+
+  private emitAll(): void {
+    const { builder } = this;
+    builder.get(this.budget);
+    builder.i32(this.shape.longestWay);
+    builder.emit('i32.le_s');
+    builder.branchIf(this.exits.stepOn);
+    this.emitLevel(this.tree.root);
+  }
+
+  /**
+   * To `target`: probes the jump cache as core-module.ts does. Each place has a probe of its own, so that
+   * the host's CPU predicts each alone: with one for all, indirect calls took half as long again.
+   */
+  private lookUp(): void {
+    const { builder } = this;
     const entry = builder.local('i32');
-    builder.get(target);
+    builder.get(this.target);
     builder.emit('i32.wrap_i64');
     builder.i32(JUMP_CACHE_ENTRIES - 1);
     builder.emit('i32.and');
@@ -134,15 +175,15 @@ export class RegionEmitter implements RegionFlow {
     builder.emit('i32.shl');
     builder.tee(entry);
     builder.memory('i64.load', JUMP_CACHE_BASE);
-    builder.get(target);
+    builder.get(this.target);
     builder.emit('i64.ne');
-    builder.branchIf(this.exits.lookup);
+    builder.branchIf(this.exits.miss);
     builder.get(entry);
     builder.memory('i32.load', JUMP_CACHE_BASE + 12);
     builder.i32(0);
     builder.memory('i32.load', fieldOffset('lookupTag'));
     builder.emit('i32.ne');
-    builder.branchIf(this.exits.lookup);
+    builder.branchIf(this.exits.miss);
     builder.get(entry);
     builder.memory('i32.load', JUMP_CACHE_BASE + 8);
     builder.tee(this.record);
@@ -153,22 +194,7 @@ export class RegionEmitter implements RegionFlow {
     builder.get(this.record);
     builder.memory('i32.load', RECORD.entry);
     builder.set(this.where);
-    builder.branch(this.all);
-  }
-
-  /** To the relative operand of the block's last instruction. */
-  branch(): void {
-    this.edge(this.block.block.taken!);
-  }
-
-  private emitAll(all: Label): void {
-    const { builder } = this;
-    this.all = all;
-    builder.get(this.budget);
-    builder.i32(this.shape.longestWay);
-    builder.emit('i32.le_s');
-    builder.branchIf(this.exits.stepOn);
-    this.emitLevel(this.tree.root);
+    builder.branch(this.exits.all);
   }
 
   private emitLevel(level: Level): void {
@@ -291,7 +317,7 @@ export class RegionEmitter implements RegionFlow {
     this.takeOffBudget(this.position + 1);
     builder.i64(target.rip);
     builder.set(this.target);
-    builder.branch(this.exits.lookup);
+    builder.branch(this.exits.miss);
   }
 
   private lookForBreakpoint(record: number): void {
@@ -314,11 +340,9 @@ export class RegionEmitter implements RegionFlow {
     builder.branch(exit);
   }
 
-  private leave(to: number): void {
-    this.binding.store();
+  private pushRecordAndBudget(): void {
     this.builder.get(this.record);
     this.builder.get(this.budget);
-    this.builder.returnCall(to, HANDLER_SIGNATURE);
   }
 
   private takeOffBudget(retired: number): void {
