@@ -2,6 +2,7 @@
 import yargs from 'yargs';
 import { ImageError } from '../machine/index.ts';
 import { EXIT } from './commands/exit-status.ts';
+import { init, INIT_EXAMPLES, initOptions } from './commands/init.ts';
 import { monitor, MONITOR_EXAMPLES, monitorOptions } from './commands/monitor.ts';
 import { run, RUN_EXAMPLES, runOptions } from './commands/run.ts';
 import { serve, SERVE_EXAMPLES, serveOptions } from './commands/serve.ts';
@@ -44,7 +45,15 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
         status = await monitor(options);
       },
     )
-    .demandCommand(1, 'Name a command: serve, run or monitor')
+    .command(
+      'init <editor>',
+      "Write an editor's configuration into this folder",
+      (builder) => initOptions(builder).example(INIT_EXAMPLES),
+      (options) => {
+        status = init(options);
+      },
+    )
+    .demandCommand(1, 'Name a command: serve, run, monitor or init')
     .strict()
     .version(VERSION)
     .help()
