@@ -13,12 +13,16 @@ export class ExecutionHooks {
   private guestBreakpoints = new Set<bigint>();
   /** icount at which the hooks of the present instruction have run. */
   private ranAt = -1n;
+  /** The breakpoint, and the icount, at which a predicate last said no. */
+  private declined: bigint | undefined;
+  private declinedAt = -1n;
 
   constructor(engine: Engine) {
     this.engine = engine;
   }
 
   addBreakpoint(linear: bigint, predicate?: StopPredicate): void {
+    this.declined = undefined;
     this.breakpoints.set(linear, predicate);
     this.engine.addBreakpoint(linear);
   }
@@ -50,7 +54,16 @@ export class ExecutionHooks {
   /** Whether a breakpoint of the debugger's stands at an address and wants to stop now. */
   stopsAt(linear: bigint, view: MachineView): boolean {
     const predicate = this.breakpoints.get(linear);
-    return predicate === undefined ? this.breakpoints.has(linear) : predicate(view);
+    if (predicate === undefined) return this.breakpoints.has(linear);
+    const { icount } = view;
+    // A slice may end right here; the condition's commands are to run once all the same.
+    if (this.declined === linear && this.declinedAt === icount) return false;
+    const isStop = predicate(view);
+    if (!isStop) {
+      this.declined = linear;
+      this.declinedAt = icount;
+    }
+    return isStop;
   }
 
   isGuestBreakpoint(linear: bigint): boolean {
@@ -67,6 +80,7 @@ export class ExecutionHooks {
 
   reset(): void {
     this.ranAt = -1n;
+    this.declined = undefined;
   }
 
   private releaseUnused(linear: bigint): void {

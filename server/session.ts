@@ -50,7 +50,7 @@ export class Session {
   private readonly registry: PacketRegistry;
   private readonly context: SessionContext;
   private readonly framing = new PacketFraming(PACKET_SIZE);
-  private readonly removeStopListener: () => void;
+  private readonly removeListeners: () => void;
 
   private phase: Phase = 'idle';
   private acknowledges = true;
@@ -72,7 +72,12 @@ export class Session {
         if (this.phase === 'resumed') this.phase = 'idle';
       },
     });
-    this.removeStopListener = options.target.onStop((stop) => void this.stopped(stop));
+    const removers = [
+      options.target.onStop((stop) => void this.stopped(stop)),
+      // Console output may only come while the client waits for a stop.
+      options.target.onOutput?.((text) => this.isResumed() && this.context.output(text)),
+    ];
+    this.removeListeners = () => removers.forEach((remove) => remove?.());
   }
 
   /** Bytes from the client, in any pieces. */
@@ -89,7 +94,7 @@ export class Session {
     if (this.phase === 'closed') return;
     this.phase = 'closed';
     this.queue = [];
-    this.removeStopListener();
+    this.removeListeners();
     try {
       await this.context.detach();
     } catch (error) {

@@ -29,7 +29,7 @@ export interface PacketDefinition {
   /** False: the target lacks the capability, so the packet does not exist. Absent: always there. */
   readonly isOffered?: (target: Target) => boolean;
   /** The packet's entry in the reply to `qSupported`, e.g. `qXfer:features:read+`. */
-  readonly announcement?: string;
+  readonly announcement?: string | ((target: Target) => string | undefined);
   /** `fields` stands behind the name. */
   readonly handle: (fields: FieldReader, context: PacketContext) => Awaitable<Reply>;
 }

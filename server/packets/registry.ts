@@ -43,9 +43,9 @@ export class PacketRegistry {
   announcements(target: Target): string[] {
     const texts: string[] = [];
     for (const definition of this.byName.values()) {
-      if (definition.announcement !== undefined && isOffered(definition, target)) {
-        texts.push(definition.announcement);
-      }
+      const { announcement } = definition;
+      const text = typeof announcement === 'function' ? announcement(target) : announcement;
+      if (text !== undefined && isOffered(definition, target)) texts.push(text);
     }
     return texts;
   }

@@ -57,6 +57,7 @@ function placeholder(id: ThreadNumber): TargetThread {
 function causeFields(cause: StopCause, { client }: PacketContext): string[] {
   switch (cause.kind) {
     case 'breakpoint':
+      if (cause.isForeign === true) return [];
       if (cause.isHardware) return client.hwbreak ? ['hwbreak:'] : [];
       return client.swbreak ? ['swbreak:'] : [];
     case 'watchpoint': {

@@ -1,10 +1,16 @@
 /**
  * Breakpoints and watchpoints, counted by owner: inserting twice is inserting once, and what one
- * owner removes stays for another (GDB manual, "Packets": Z packets must be idempotent).
+ * owner removes stays for another (GDB manual, "Packets": Z packets must be idempotent). Each owner
+ * may attach conditions and commands of his own; they are evaluated inside the machine's slice.
  */
-import type { MachineControl } from '../../machine/index.ts';
+import type { MachineControl, WatchKind } from '../../machine/index.ts';
+import { AgentError } from '../agent/agent-error.ts';
+import type { AgentEnvironment } from '../agent/environment.ts';
+import { ERRNO, RemoteError } from '../rsp/errno.ts';
+import { type BreakpointCode, compileCode } from './breakpoint-code.ts';
 import {
   BREAKPOINT_KIND,
+  type AgentCode,
   type Breakpoint,
   type BreakpointKind,
   type BreakpointOwner,
@@ -22,66 +28,70 @@ const WATCH_KINDS = {
 
 interface Inserted {
   readonly breakpoint: Breakpoint;
-  readonly owners: Set<BreakpointOwner>;
+  readonly owners: Map<BreakpointOwner, BreakpointCode>;
 }
+
+type OwnedCode = readonly [owner: BreakpointOwner, code: BreakpointCode];
 
 export class MachineBreakpoints implements TargetBreakpoints {
   readonly kinds: readonly BreakpointKind[] = Object.values(BREAKPOINT_KIND);
+  readonly takesCode = true;
   readonly #machine: MachineControl;
+  readonly #environment: AgentEnvironment;
   readonly #inserted = new Map<string, Inserted>();
+  /** For whom the conditions held when they were last asked. */
+  #metFor: readonly BreakpointOwner[] = [];
 
-  constructor(machine: MachineControl) {
+  constructor(machine: MachineControl, environment: AgentEnvironment) {
     this.#machine = machine;
+    this.#environment = environment;
   }
 
-  insert(owner: BreakpointOwner, breakpoint: Breakpoint): boolean {
-    const watch = watchKind(breakpoint.kind);
-    const { address, lengthBytes } = breakpoint;
-    if (watch !== undefined && (lengthBytes < 1 || lengthBytes > MAXIMUM_WATCHED_BYTES)) {
-      return false;
-    }
+  /** Code that is not valid is refused with EINVAL; what stood there before then stays. */
+  insert(owner: BreakpointOwner, breakpoint: Breakpoint, code?: AgentCode): boolean {
+    const { lengthBytes } = breakpoint;
+    const isWatch = watchKind(breakpoint.kind) !== undefined;
+    if (isWatch && (lengthBytes < 1 || lengthBytes > MAXIMUM_WATCHED_BYTES)) return false;
+    const compiled = this.#compile(code);
     const key = keyOf(breakpoint);
-    const present = this.#inserted.get(key);
-    if (present !== undefined) {
-      present.owners.add(owner);
-      return true;
-    }
-    if (watch !== undefined) this.#machine.addWatchpoint(address, lengthBytes, watch);
-    else this.#machine.addBreakpoint(address);
-    this.#inserted.set(key, { breakpoint, owners: new Set([owner]) });
+    const present = this.#inserted.get(key) ?? { breakpoint, owners: new Map() };
+    this.#inserted.set(key, present);
+    present.owners.set(owner, compiled);
+    this.#arm(breakpoint);
     return true;
   }
 
   remove(owner: BreakpointOwner, breakpoint: Breakpoint): void {
     const key = keyOf(breakpoint);
     const present = this.#inserted.get(key);
-    if (present === undefined || !present.owners.delete(owner) || present.owners.size > 0) return;
-    this.#inserted.delete(key);
-    const { kind, address, lengthBytes } = present.breakpoint;
-    const watch = watchKind(kind);
-    if (watch !== undefined) this.#machine.removeWatchpoint(address, lengthBytes, watch);
-    else if (!this.isAt(address)) this.#machine.removeBreakpoint(address);
+    if (present?.owners.delete(owner) !== true) return;
+    if (present.owners.size === 0) this.#inserted.delete(key);
+    this.#arm(present.breakpoint);
   }
 
   removeAllOf(owner: BreakpointOwner): void {
     for (const { breakpoint } of [...this.#inserted.values()]) this.remove(owner, breakpoint);
   }
 
-  /** Whether a breakpoint of either kind stands at an address, whoever owns it. */
-  isAt(address: bigint): boolean {
-    return (
-      this.#at(address, BREAKPOINT_KIND.software) !== undefined ||
-      this.#at(address, BREAKPOINT_KIND.hardware) !== undefined
-    );
+  /** Whether a breakpoint of either kind at an address is to stop now; runs its commands if not. */
+  stopsAt(address: bigint): boolean {
+    const owners = this.#ownersAt(address);
+    return owners.length > 0 && (owners.every(isPlain) || this.#ask(owners));
   }
 
-  /** Whether anybody but this owner has a breakpoint at an address. */
-  isAtForOthers(address: bigint, owner: BreakpointOwner): boolean {
-    const owners = [
-      ...(this.#at(address, BREAKPOINT_KIND.software)?.owners ?? []),
-      ...(this.#at(address, BREAKPOINT_KIND.hardware)?.owners ?? []),
-    ];
-    return owners.some((other) => other !== owner);
+  /** Whether the machine has stopped at this address for anybody but this owner. */
+  hasStoppedForOthers(address: bigint, owner: BreakpointOwner): boolean {
+    return this.stoppedFor({ kind: 'breakpoint', address }).some((other) => other !== owner);
+  }
+
+  /** The owners for whom the machine has just stopped at a breakpoint or watchpoint. */
+  stoppedFor(end: {
+    readonly kind: 'breakpoint' | 'watchpoint';
+    readonly address: bigint;
+  }): readonly BreakpointOwner[] {
+    const isBreakpoint = end.kind === 'breakpoint';
+    const owners = isBreakpoint ? this.#ownersAt(end.address) : this.#watchersOf(end.address);
+    return owners.every(isPlain) ? owners.map(([owner]) => owner) : this.#metFor;
   }
 
   /** Whether the breakpoint at an address was inserted by Z1 only. */
@@ -89,12 +99,73 @@ export class MachineBreakpoints implements TargetBreakpoints {
     return this.#at(address, BREAKPOINT_KIND.software) === undefined;
   }
 
+  #compile(code: AgentCode | undefined): BreakpointCode {
+    try {
+      return compileCode(code, this.#environment);
+    } catch (error) {
+      if (error instanceof AgentError) throw new RemoteError(ERRNO.EINVAL, error.message);
+      throw error;
+    }
+  }
+
+  /** Tells the machine of a breakpoint as it now stands. */
+  #arm(breakpoint: Breakpoint): void {
+    const watch = watchKind(breakpoint.kind);
+    if (watch === undefined) this.#armBreakpoint(breakpoint.address);
+    else this.#armWatchpoint(breakpoint, watch);
+  }
+
+  #armBreakpoint(address: bigint): void {
+    const owners = this.#ownersAt(address);
+    if (owners.length === 0) this.#machine.removeBreakpoint(address);
+    else if (owners.every(isPlain)) this.#machine.addBreakpoint(address);
+    else this.#machine.addBreakpoint(address, () => this.#ask(owners));
+  }
+
+  #armWatchpoint(breakpoint: Breakpoint, watch: WatchKind): void {
+    const { address, lengthBytes } = breakpoint;
+    const owners = [...(this.#inserted.get(keyOf(breakpoint))?.owners ?? [])];
+    if (owners.length === 0) this.#machine.removeWatchpoint(address, lengthBytes, watch);
+    else if (owners.every(isPlain)) this.#machine.addWatchpoint(address, lengthBytes, watch);
+    else this.#machine.addWatchpoint(address, lengthBytes, watch, () => this.#ask(owners));
+  }
+
+  /** Whether anybody wants to stop. Whoever has commands wants them run instead. */
+  #ask(owners: readonly OwnedCode[]): boolean {
+    let met: BreakpointOwner[] | undefined;
+    for (const [owner, { isMet, runCommands }] of owners) {
+      if (!isMet()) continue;
+      if (runCommands === undefined) (met ??= []).push(owner);
+      else runCommands();
+    }
+    if (met !== undefined) this.#metFor = met;
+    return met !== undefined;
+  }
+
+  #ownersAt(address: bigint): readonly OwnedCode[] {
+    const kinds = [BREAKPOINT_KIND.software, BREAKPOINT_KIND.hardware];
+    return kinds.flatMap((kind) => [...(this.#at(address, kind)?.owners ?? [])]);
+  }
+
+  #watchersOf(address: bigint): readonly OwnedCode[] {
+    return [...this.#inserted.values()]
+      .filter(({ breakpoint: { kind } }) => watchKind(kind) !== undefined)
+      .filter(({ breakpoint: { address: start, lengthBytes } }) => {
+        return start <= address && address < start + BigInt(lengthBytes);
+      })
+      .flatMap(({ owners }) => [...owners]);
+  }
+
   #at(address: bigint, kind: BreakpointKind): Inserted | undefined {
     return this.#inserted.get(keyOf({ kind, address, lengthBytes: 1, process: 1 }));
   }
 }
 
-function watchKind(kind: BreakpointKind): 'write' | 'read' | 'access' | undefined {
+function isPlain([, code]: OwnedCode): boolean {
+  return code.isPlain;
+}
+
+function watchKind(kind: BreakpointKind): WatchKind | undefined {
   return kind === BREAKPOINT_KIND.software || kind === BREAKPOINT_KIND.hardware
     ? undefined
     : WATCH_KINDS[kind];

@@ -11,6 +11,7 @@ import { MonitorCommands } from '../monitor/monitor-commands.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { SymbolTable } from '../symbols/symbol-table.ts';
 import { describeTripleFault } from './exception-text.ts';
+import { MachineAgent } from './machine-agent.ts';
 import { MachineBreakpoints } from './machine-breakpoints.ts';
 import { MachineFiles, type OfferedFile, bootPath } from './machine-files.ts';
 import { MachineMemory } from './machine-memory.ts';
@@ -67,11 +68,13 @@ export class MachineTarget implements Target {
 
   readonly #machine: MachineView & MachineControl;
   readonly #guest: GuestView;
+  readonly #agent: MachineAgent;
   readonly #threads: MachineThreads;
   readonly #forks: ForkLog | undefined;
   readonly #pump: MachinePump;
   readonly #monitorCommands: MonitorCommands;
   readonly #listeners = new Set<(stop: TargetStop) => void>();
+  readonly #outputListeners = new Set<(text: string) => void>();
   #stop: TargetStop;
   /** Since the guest wrote the debug-exit port or died of a triple fault, until it runs again. */
   #hasEnded = false;
@@ -91,7 +94,8 @@ export class MachineTarget implements Target {
     const forget = (): void => this.#guest.forget();
     this.registers = new MachineRegisters(machine, this.#threads, forget);
     this.memory = new MachineMemory(machine, this.#threads, forget);
-    this.breakpoints = new MachineBreakpoints(machine);
+    this.#agent = new MachineAgent(machine, this.#guest);
+    this.breakpoints = new MachineBreakpoints(machine, this.#agent);
     const executable = { path: bootPath(options.imageName), content: image };
     const elf = readElf(image);
     this.files = new MachineFiles(elf === undefined ? undefined : executable.path, [
@@ -145,6 +149,7 @@ export class MachineTarget implements Target {
       guest: this.#guest,
       threads: this.#threads,
       breakpoints,
+      afterSlice: () => this.#sendOutput(),
     };
     this.#hasEnded = false;
     this.#fault = undefined;
@@ -163,6 +168,11 @@ export class MachineTarget implements Target {
   onStop(listener: (stop: TargetStop) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  onOutput(listener: (text: string) => void): () => void {
+    this.#outputListeners.add(listener);
+    return () => this.#outputListeners.delete(listener);
   }
 
   readonly memoryRegion = (thread: ThreadNumber, address: bigint): MemoryRegion =>
@@ -187,6 +197,14 @@ export class MachineTarget implements Target {
     this.#pump.halt();
     this.#forks?.dispose();
     this.#listeners.clear();
+    this.#outputListeners.clear();
+  }
+
+  /** What breakpoint commands have printed in the slice. */
+  #sendOutput(): void {
+    const text = this.#agent.takeOutput();
+    if (text === '') return;
+    for (const listener of [...this.#outputListeners]) listener(text);
   }
 
   /** A running machine goes on with the new boot. */

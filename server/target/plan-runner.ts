@@ -35,6 +35,8 @@ export interface RunnerParts {
   readonly guest: GuestView;
   readonly threads: MachineThreads;
   readonly breakpoints: MachineBreakpoints;
+  /** Called when a part of the run is over, before its end is told. */
+  readonly afterSlice: () => void;
 }
 
 export class PlanRunner {
@@ -84,7 +86,9 @@ export class PlanRunner {
   }
 
   #isForDebugger(address: bigint, thread: ThreadNumber): boolean {
-    return this.#plan.isResumed(thread) && this.#parts.breakpoints.isAtForOthers(address, this);
+    return (
+      this.#plan.isResumed(thread) && this.#parts.breakpoints.hasStoppedForOthers(address, this)
+    );
   }
 
   /** A triple fault or a watchpoint may come while a thread runs that was not resumed. */
@@ -126,7 +130,7 @@ export class PlanRunner {
       if (this.#current() !== thread || rip < range.start || rip >= range.end) {
         return { kind: 'ended', end: { kind: 'step' }, thread: this.#reported(thread) };
       }
-      if (this.#parts.breakpoints.isAt(rip)) {
+      if (this.#parts.breakpoints.stopsAt(rip)) {
         return { kind: 'ended', end: { kind: 'breakpoint', address: rip }, thread };
       }
     }
@@ -158,6 +162,7 @@ export class PlanRunner {
     this.#passBreakpoint = false;
     const reason = this.#parts.machine.run({ ...options, passBreakpoint });
     this.#parts.guest.forget();
+    this.#parts.afterSlice();
     return reason;
   }
 

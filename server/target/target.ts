@@ -86,7 +86,16 @@ export interface ThreadResume {
 /** Why a thread stopped. */
 export type StopCause =
   /** rip equals `address`, and nothing there has executed. `isHardware`: it was inserted by Z1. */
-  | { readonly kind: 'breakpoint'; readonly address: bigint; readonly isHardware: boolean }
+  | {
+      readonly kind: 'breakpoint';
+      readonly address: bigint;
+      readonly isHardware: boolean;
+      /**
+       * It is none of the client's own: it came from a monitor command. The client must not hear
+       * `swbreak`, or gdb takes it for a breakpoint that is gone and silently goes on.
+       */
+      readonly isForeign?: true;
+    }
   | {
       readonly kind: 'watchpoint';
       /** An address inside the watched range. */
@@ -135,13 +144,28 @@ export interface Breakpoint {
   readonly process: ProcessNumber;
 }
 
+/**
+ * Agent expressions that a breakpoint carries (GDB manual, "The GDB Agent Expression Mechanism"), as
+ * bytes. It counts when any condition is true, or there is none; an evaluation that fails is true.
+ * With commands it runs them when it counts and does not stop.
+ */
+export interface AgentCode {
+  readonly conditions: readonly Uint8Array[];
+  readonly commands: readonly Uint8Array[];
+}
+
 /** Who inserted a breakpoint: compared by identity. A session uses itself. */
 export type BreakpointOwner = object;
 
 export interface TargetBreakpoints {
   readonly kinds: readonly BreakpointKind[];
-  /** Inserting twice is inserting once. False: this kind or length is not possible. */
-  insert(owner: BreakpointOwner, breakpoint: Breakpoint): Awaitable<boolean>;
+  /** `insert` understands agent code; absent: conditions and commands are not announced. */
+  readonly takesCode?: boolean;
+  /**
+   * Inserting twice is inserting once, with the later code. False: this kind or length is not
+   * possible. Code that is not valid is refused by `RemoteError`.
+   */
+  insert(owner: BreakpointOwner, breakpoint: Breakpoint, code?: AgentCode): Awaitable<boolean>;
   /** Removing what is not there is no error. Other owners' breakpoints stay. */
   remove(owner: BreakpointOwner, breakpoint: Breakpoint): Awaitable<void>;
   removeAllOf(owner: BreakpointOwner): Awaitable<void>;
@@ -237,6 +261,8 @@ export interface Target {
   interrupt(): void;
   /** Called at each transition from running to halted. Returns the remover. */
   onStop(listener: (stop: TargetStop) => void): () => void;
+  /** Text for the debugger's user from a running target (breakpoint commands). */
+  onOutput?(listener: (text: string) => void): () => void;
 
   readonly identity?: TargetIdentity;
   readonly files?: TargetFiles;

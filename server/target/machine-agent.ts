@@ -1,0 +1,63 @@
+/**
+ * Agent expressions over the machine: its registers by gdb's numbers, the memory that the CPU sees,
+ * and the text that breakpoint commands print, kept until the slice is over.
+ */
+import type { MachineView } from '../../machine/index.ts';
+import type { AgentEnvironment, IntegerBytes } from '../agent/environment.ts';
+import type { GuestView } from '../awareness/guest-view.ts';
+import { REGISTERS, fromLittleEndian, registerContext } from './register-table.ts';
+
+/** What commands print within a slice: more would only flood the client. */
+const MOST_OUTPUT = 64 * 1024;
+
+export class MachineAgent implements AgentEnvironment {
+  readonly variables = new Map<number, bigint>();
+  readonly #machine: MachineView;
+  readonly #guest: GuestView;
+  #output = '';
+  #isCut = false;
+
+  constructor(machine: MachineView, guest: GuestView) {
+    this.#machine = machine;
+    this.#guest = guest;
+  }
+
+  register(number: number): (() => bigint) | undefined {
+    const register = REGISTERS[number];
+    if (register === undefined || register.bits > 64) return undefined;
+    const { savedAs } = register;
+    const direct = savedAs === undefined ? undefined : this.#machine.registerReader(savedAs);
+    if (direct !== undefined) return direct;
+    return () => fromLittleEndian(register.read(registerContext(this.#machine, this.#pid())));
+  }
+
+  integer(address: bigint, lengthBytes: IntegerBytes): bigint | undefined {
+    return this.#machine.readInteger(address, lengthBytes);
+  }
+
+  bytes(address: bigint, lengthBytes: number): Uint8Array {
+    return this.#machine.readLinear(address, lengthBytes);
+  }
+
+  print(text: string): void {
+    if (this.#output.length + text.length <= MOST_OUTPUT) this.#output += text;
+    else this.#isCut = true;
+  }
+
+  /** What has been printed since the last call. */
+  takeOutput(): string {
+    if (this.#output === '' && !this.#isCut) return '';
+    const text = this.#isCut
+      ? `${this.#output}[output was lost: too much at once]\n`
+      : this.#output;
+    this.#output = '';
+    this.#isCut = false;
+    return text;
+  }
+
+  /** The guest may have switched since it was last looked at. */
+  #pid(): number {
+    this.#guest.forget();
+    return this.#guest.currentThread()?.pid ?? 0;
+  }
+}
