@@ -104,7 +104,9 @@ export class BesiegedSession {
       for (let tick = 0; tick < 40 && !this.isSettled(expected); tick++) await Promise.resolve();
       if (this.isSettled(expected) || this.isClosed) return;
       if (turn >= RUNNING_TURNS && this.target.state().kind === 'running') {
-        this.session.receive(BREAK_IN);
+        // After half a packet the byte would be data.
+        if (turn % 2 === 1) this.session.receive(BREAK_IN);
+        else this.target.interrupt();
       }
       await setImmediate();
     }
