@@ -35,7 +35,7 @@ import type { StopReason, WatchKind } from './stop-reason.ts';
 
 const MIB = 1024 * 1024;
 const WASM_PAGE = 65536;
-export const DEFAULT_ENGINE: EngineKind = 'step';
+export const DEFAULT_ENGINE: EngineKind = 'block';
 export const DEFAULT_MEMORY_BYTES = 256 * MIB;
 
 export class Machine implements MachineView, MachineControl {
@@ -98,7 +98,7 @@ export class Machine implements MachineView, MachineControl {
         ? new BlockEngine(step, this.state, { hotness, clock })
         : undefined;
     this.engine = this.blocks ?? step;
-    this.hooks = new ExecutionHooks(this.engine);
+    this.hooks = new ExecutionHooks(this.engine, this);
     this.loop = new RunLoop({
       cpu: this.cpu,
       engine: this.engine,

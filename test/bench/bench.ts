@@ -4,9 +4,10 @@
  */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { attachWithGdb, median, MEASURES } from './measures.ts';
+import { attachWithGdb, falseConditionsWithGdb, median, MEASURES } from './measures.ts';
 import { RspClient } from './rsp-client.ts';
 import { BENCH_IMAGE, KERNEL_IMAGE, runToEnd, startExoscope, startQemu, type RunningServer } from './servers.ts'; // prettier-ignore
+import { BREAKPOINT_ROUNDS, measureBreakpointPage, measureWorkloads } from './workloads.ts';
 
 interface Row {
   readonly name: string;
@@ -44,8 +45,12 @@ async function pair(
   image: string,
   commandLine: string,
   use: (servers: readonly RunningServer[]) => Promise<void>,
+  isHalted = false,
 ): Promise<void> {
-  const servers = [await startExoscope(image, commandLine), await startQemu(image, commandLine)];
+  const servers = [
+    await startExoscope(image, commandLine, isHalted),
+    await startQemu(image, commandLine, isHalted),
+  ];
   try {
     await use(servers);
   } finally {
@@ -75,8 +80,8 @@ async function measureRsp(servers: readonly RunningServer[]): Promise<void> {
 
 function measureSpeed(name: string, work: string, count: number, perRound: number): void {
   const seconds = (['exoscope', 'QEMU'] as const).map((server) => {
-    const base = runToEnd(server, BENCH_IMAGE, `${work}=1`);
-    return runToEnd(server, BENCH_IMAGE, `${work}=${count}`) - base;
+    const base = runToEnd(server, BENCH_IMAGE, `${work}=1`).seconds;
+    return runToEnd(server, BENCH_IMAGE, `${work}=${count}`).seconds - base;
   });
   const [ours = NaN, theirs = NaN] = seconds.map((time) => (count * perRound) / time / 1e6);
   add({ name, unit: 'MIPS', isRate: true, ours, theirs });
@@ -92,5 +97,29 @@ await pair(KERNEL_IMAGE, '', async (servers) => {
   add({ name: 'gdb attach, local ELF', unit: 's', isRate: false, ours: fast!, theirs: slow! });
 });
 await pair(BENCH_IMAGE, 'spin', measureRsp);
+await pair(BENCH_IMAGE, 'spin', async (servers) => {
+  await sleep(1000);
+  const [first, second] = servers;
+  const ours = falseConditionsWithGdb(first!, 3_000_000);
+  const theirs = falseConditionsWithGdb(second!, 1500);
+  add({ name: 'false condition, through gdb', unit: '/s', isRate: true, ours, theirs });
+});
+await pair(
+  BENCH_IMAGE,
+  `lcg=${BREAKPOINT_ROUNDS}`,
+  async (servers) => {
+    const [loop, elsewhere] = [addressOf('bench_lcg'), addressOf('bench_hot')];
+    const seconds: number[] = [];
+    for (const { port } of servers) {
+      const client = await RspClient.attach(port);
+      seconds.push(await measureBreakpointPage(client, loop, elsewhere));
+      client.close();
+    }
+    const [ours = NaN, theirs = NaN] = seconds;
+    add({ name: 'loop beside a breakpoint', unit: 's', isRate: false, ours, theirs });
+  },
+  true,
+);
 measureSpeed('integer loop (LCG)', 'lcg', LCG_ROUNDS, 5.5);
 measureSpeed('stores', 'store', LCG_ROUNDS / 3, 6);
+for (const line of measureWorkloads(add)) console.log(line);

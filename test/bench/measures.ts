@@ -1,7 +1,7 @@
 /** What is measured over RSP: each measure takes an attached client of either server. */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { KERNEL_IMAGE, type RunningServer } from './servers.ts';
+import { BENCH_IMAGE, KERNEL_IMAGE, type RunningServer } from './servers.ts';
 import { RspClient } from './rsp-client.ts';
 
 export interface Measure {
@@ -100,4 +100,24 @@ export function attachWithGdb(server: RunningServer): number {
     return (performance.now() - started) / 1000;
   });
   return median(times);
+}
+
+/**
+ * How often a second gdb's breakpoint on a hot function is passed because its condition is false: the
+ * server evaluates it where it can (`Z0` with bytecode), gdb itself elsewhere, one stop each.
+ */
+export function falseConditionsWithGdb(server: RunningServer, evaluations: number): number {
+  const commands = [
+    'set breakpoint condition-evaluation auto',
+    `target remote 127.0.0.1:${server.port}`,
+    `eval "break bench_hot if bench_counter == %lu", bench_counter + ${evaluations}`,
+    'python import time; started = time.monotonic()',
+    'continue',
+    'python print("took", time.monotonic() - started)',
+    'detach',
+  ];
+  const result = spawnSync('gdb', ['-nx', '-q', '-batch', ...commands.flatMap((text) => ['-ex', text]), BENCH_IMAGE]); // prettier-ignore
+  const seconds = Number(/^took ([\d.]+)$/m.exec(result.stdout.toString())?.[1]);
+  if (!(seconds > 0)) throw new Error(`no stop at ${server.name}: ${result.stderr.toString()}`);
+  return evaluations / seconds;
 }

@@ -33,9 +33,15 @@ async function stop(child: ChildProcess): Promise<void> {
   if ((await Promise.race([ended, sleep(2000)])) !== 'ended') child.kill('SIGKILL');
 }
 
-export async function startExoscope(image: string, commandLine: string): Promise<RunningServer> {
+/** `isHalted`: the guest waits for a debugger at its first instruction. */
+export async function startExoscope(
+  image: string,
+  commandLine: string,
+  isHalted = false,
+): Promise<RunningServer> {
   const started = performance.now();
   const listen = ['--listen', '127.0.0.1:0', '--serial', 'none', '--append', commandLine];
+  if (isHalted) listen.push('--wait');
   const child = spawn(process.execPath, [MAIN, 'serve', image, ...listen], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -54,11 +60,15 @@ export async function startExoscope(image: string, commandLine: string): Promise
 
 const QEMU_MACHINE = ['-accel', 'tcg', '-cpu', 'max', '-m', '256M', '-display', 'none', '-no-reboot', '-net', 'none']; // prettier-ignore
 
-export async function startQemu(image: string, commandLine: string): Promise<RunningServer> {
+export async function startQemu(
+  image: string,
+  commandLine: string,
+  isHalted = false,
+): Promise<RunningServer> {
   const port = await freePort();
   const started = performance.now();
   const guest = ['-kernel', image, '-append', commandLine, '-serial', 'null', '-monitor', 'none'];
-  const debug = ['-gdb', `tcp:127.0.0.1:${port}`];
+  const debug = ['-gdb', `tcp:127.0.0.1:${port}`, ...(isHalted ? ['-S'] : [])];
   const child = spawn('qemu-system-x86_64', [...QEMU_MACHINE, ...guest, ...debug], {
     stdio: 'ignore',
   });
@@ -78,8 +88,12 @@ async function accepts(port: number): Promise<boolean> {
   return (await readFile('/proc/net/tcp', 'latin1')).includes(wanted);
 }
 
-/** Runs a guest to its end without debugger: seconds of the whole process. */
-export function runToEnd(name: 'exoscope' | 'QEMU', image: string, commandLine: string): number {
+/** Runs a guest to its end without debugger: seconds of the whole process, and what the guest found. */
+export function runToEnd(
+  name: 'exoscope' | 'QEMU',
+  image: string,
+  commandLine: string,
+): { readonly seconds: number; readonly result: string } {
   const started = performance.now();
   const result =
     name === 'exoscope'
@@ -90,8 +104,9 @@ export function runToEnd(name: 'exoscope' | 'QEMU', image: string, commandLine: 
           ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=4'],
         ]);
   const seconds = (performance.now() - started) / 1000;
-  if (!/bench \w+ result/.test(result.stdout.toString())) {
+  const found = /bench \w+ result (\w+)/.exec(result.stdout.toString());
+  if (found?.[1] === undefined) {
     throw new Error(`${name} did not finish ${commandLine}: ${result.stderr.toString()}`);
   }
-  return seconds;
+  return { seconds, result: found[1] };
 }
