@@ -72,10 +72,14 @@ export class RegionCache {
     }
   }
 
-  /** Takes a page's regions away; its records are executed one by one again. */
-  release(page: CodePage): void {
-    for (const region of this.of(page)) this.retire(region);
-    this.regions.delete(page);
+  /** Takes regions away; their records are executed one by one again. */
+  release(regions: readonly Region[]): void {
+    for (const region of regions) {
+      this.retire(region);
+      const others = this.of(region.page).filter((other) => other !== region);
+      if (others.length === 0) this.regions.delete(region.page);
+      else this.regions.set(region.page, others);
+    }
   }
 
   /** Likewise when the page's records are gone. */
@@ -91,10 +95,7 @@ export class RegionCache {
   private evictOne(): void {
     const [oldest] = [...this.all()].sort((left, right) => left.seenAt - right.seenAt);
     if (oldest === undefined) throw new Error('no region can be evicted');
-    this.retire(oldest);
-    const others = this.of(oldest.page).filter((region) => region !== oldest);
-    if (others.length === 0) this.regions.delete(oldest.page);
-    else this.regions.set(oldest.page, others);
+    this.release([oldest]);
     this.counts.evicted += 1;
   }
 

@@ -45,10 +45,9 @@ export function compileRegion(
   const module = new WebAssembly.Module(bytes);
   const instance = new WebAssembly.Instance(module, { host: host.imports });
   host.table.set(tableIndex, instance.exports['region']);
-  const instructions = plan.blocks.flatMap((block) => block.instructions);
   return {
     entries,
-    offsets: new Set(instructions.map(({ offset }) => offset)),
+    offsets: new Set(plan.offsets),
     codeBytes: bytes.length,
   };
 }

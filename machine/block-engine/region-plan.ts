@@ -45,6 +45,8 @@ export interface RegionPlan {
   /** In ascending order of address. */
   readonly blocks: readonly BasicBlock[];
   readonly instructionCount: number;
+  /** Of all instructions in the page. */
+  readonly offsets: readonly number[];
 }
 
 export interface PlanParts {
@@ -66,7 +68,12 @@ export function planRegion(parts: PlanParts): RegionPlan | undefined {
   const ordered = [...instructions.values()].sort((left, right) => left.offset - right.offset);
   if (ordered.every(({ flow }) => flow === 'left')) return undefined;
   const blocks = new BlockCutter(parts, ordered).cut();
-  return { mode: parts.mode, blocks, instructionCount: ordered.length };
+  return {
+    mode: parts.mode,
+    blocks,
+    instructionCount: ordered.length,
+    offsets: ordered.map(({ offset }) => offset),
+  };
 }
 
 function collect(parts: PlanParts): Map<number, RegionInstruction> {
