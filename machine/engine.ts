@@ -25,6 +25,11 @@ export interface Engine {
   /** Breakpoints by linear address. */
   addBreakpoint(linear: bigint): void;
   removeBreakpoint(linear: bigint): void;
+  /**
+   * Asked whenever control comes to a breakpoint, with the state as at an exit: true goes on as if
+   * there were none, without leaving generated code; false leaves.
+   */
+  passBreakpointsIf(passes: (linear: bigint) => boolean): void;
   /** Forgets all code: after the whole of memory has been replaced (reset, snapshot). */
   forgetCode(): void;
 }

@@ -7,22 +7,26 @@ import type { ExecutionHook, MachineView, StopPredicate } from './machine-interf
 
 export class ExecutionHooks {
   private readonly engine: Engine;
+  private readonly view: MachineView;
   private readonly breakpoints = new Map<bigint, StopPredicate | undefined>();
   private readonly hooks = new Map<bigint, Set<ExecutionHook>>();
   /** Where the guest's own DR0–DR3 want #DB before the instruction. */
   private guestBreakpoints = new Set<bigint>();
   /** icount at which the hooks of the present instruction have run. */
   private ranAt = -1n;
-  /** The breakpoint, and the icount, at which a predicate last said no. */
-  private declined: bigint | undefined;
-  private declinedAt = -1n;
+  /** The breakpoint, and the icount, at which a predicate was last asked; and what it said. */
+  private asked: bigint | undefined;
+  private askedAt = -1n;
+  private answer = false;
 
-  constructor(engine: Engine) {
+  constructor(engine: Engine, view: MachineView) {
     this.engine = engine;
+    this.view = view;
+    engine.passBreakpointsIf((linear) => this.passes(linear));
   }
 
   addBreakpoint(linear: bigint, predicate?: StopPredicate): void {
-    this.declined = undefined;
+    this.asked = undefined;
     this.breakpoints.set(linear, predicate);
     this.engine.addBreakpoint(linear);
   }
@@ -57,17 +61,21 @@ export class ExecutionHooks {
     if (predicate === undefined) return this.breakpoints.has(linear);
     const { icount } = view;
     // A slice may end right here; the condition's commands are to run once all the same.
-    if (this.declined === linear && this.declinedAt === icount) return false;
-    const isStop = predicate(view);
-    if (!isStop) {
-      this.declined = linear;
-      this.declinedAt = icount;
-    }
-    return isStop;
+    if (this.asked === linear && this.askedAt === icount) return this.answer;
+    this.asked = linear;
+    this.askedAt = icount;
+    return (this.answer = predicate(view));
   }
 
   isGuestBreakpoint(linear: bigint): boolean {
     return this.guestBreakpoints.has(linear);
+  }
+
+  /** From generated code: only a condition that is false is decided here, all else by the loop. */
+  private passes(linear: bigint): boolean {
+    if (this.breakpoints.get(linear) === undefined) return false;
+    if (this.hooks.has(linear) || this.guestBreakpoints.has(linear)) return false;
+    return !this.stopsAt(linear, this.view);
   }
 
   /** Runs the hooks at an address, once for each time that control reaches it. */
@@ -80,7 +88,7 @@ export class ExecutionHooks {
 
   reset(): void {
     this.ranAt = -1n;
-    this.declined = undefined;
+    this.asked = undefined;
   }
 
   private releaseUnused(linear: bigint): void {

@@ -44,6 +44,7 @@ export class StepEngine implements RecordEngine {
   private budgetAtStart = 0;
   private isRunning = false;
   private lastGeneration = -1;
+  private passes: (linear: bigint) => boolean = () => false;
 
   constructor(cpu: Cpu, memory: WebAssembly.Memory) {
     this.cpu = cpu;
@@ -55,7 +56,10 @@ export class StepEngine implements RecordEngine {
     const memoryPages = Math.floor(memory.buffer.byteLength / WASM_PAGE);
     const table = new WebAssembly.Table({ element: 'anyfunc', initial: INITIAL_TABLE });
     const shared = { memory, table };
-    const core = instantiateCore(memoryPages, shared);
+    const core = instantiateCore(memoryPages, {
+      ...shared,
+      passesBreakpoint: (record, left) => (this.passesBreakpoint(record, left) ? 1 : 0),
+    });
     for (const [name, index] of Object.entries(PSEUDO_HANDLER)) table.set(index, core[name]);
     this.enterAt = core['enterAt'] as EnterAt;
     // The delivery of exceptions imports what handlers import, but nothing delivers its own.
@@ -69,7 +73,7 @@ export class StepEngine implements RecordEngine {
       pageBytes: (page) => this.pageBytes(page),
       markCodePage: (page) => this.cpu.memory.markCodePage(page),
     });
-    cpu.mayChangeCode = (linear) => this.cache.hasCodeNear(linear);
+    cpu.mayChangeCode = (low, high) => this.cache.hasCodeNear(low, high);
     cpu.memory.onCodeWrite((page, offset, length) => this.cache.invalidate(page, offset, length));
   }
 
@@ -108,6 +112,10 @@ export class StepEngine implements RecordEngine {
 
   addBreakpoint(linear: bigint): void {
     this.cache.addBreakpoint(linear);
+  }
+
+  passBreakpointsIf(passes: (linear: bigint) => boolean): void {
+    this.passes = passes;
   }
 
   removeBreakpoint(linear: bigint): void {
@@ -251,6 +259,15 @@ export class StepEngine implements RecordEngine {
     };
   }
 
+  /** Generated code stands on a breakpoint: the state is made exact for whoever decides. */
+  private passesBreakpoint(record: number, budget: number): boolean {
+    const { state } = this;
+    state.budget = budget;
+    state.icount = this.exactIcount();
+    state.rip = this.arena.rip(record);
+    return this.passes(linearRip(state, modeOfKey(currentModeKey(state))));
+  }
+
   private callHost(operation: number, record: number, budget: number): number {
     const { state } = this;
     state.budget = budget;
@@ -272,8 +289,12 @@ function linearRip(state: CpuState, mode: ExecutionMode): bigint {
 
 function instantiateCore(
   memoryPages: number,
-  shared: { memory: WebAssembly.Memory; table: WebAssembly.Table },
+  host: {
+    readonly memory: WebAssembly.Memory;
+    readonly table: WebAssembly.Table;
+    readonly passesBreakpoint: (record: number, budget: number) => number;
+  },
 ): Record<string, unknown> {
   const module = new WebAssembly.Module(buildCoreModule(memoryPages));
-  return new WebAssembly.Instance(module, { host: shared }).exports;
+  return new WebAssembly.Instance(module, { host }).exports;
 }

@@ -34,6 +34,7 @@ const PAGE_MASK = BigInt.asUintN(64, ~0xfffn);
 
 export function buildCoreModule(memoryPages: number): Uint8Array {
   const module = new ModuleBuilder({ memoryPages });
+  const passes = module.import('passesBreakpoint', HANDLER_SIGNATURE);
   const handlerType = module.type(HANDLER_SIGNATURE);
   const lookup = module.function('lookup', LOOKUP_SIGNATURE);
   emitLookup(lookup.builder, handlerType);
@@ -43,7 +44,7 @@ export function buildCoreModule(memoryPages: number): Uint8Array {
   emitGoto(module.function('goto', HANDLER_SIGNATURE).builder, handlerType);
   emitStepOn(module.function('stepOn', HANDLER_SIGNATURE).builder, handlerType);
   emitEnter(module.function('enter', HANDLER_SIGNATURE).builder, handlerType);
-  emitStop(module.function('breakpoint', HANDLER_SIGNATURE).builder, EXIT.breakpoint);
+  emitBreakpoint(module.function('breakpoint', HANDLER_SIGNATURE).builder, passes, handlerType);
   emitRaise(module.function('raise', HANDLER_SIGNATURE).builder);
   emitStringRun(module.function('moveRun', STRING_RUN_SIGNATURE).builder, true);
   emitStringRun(module.function('fillRun', STRING_RUN_SIGNATURE).builder, false);
@@ -136,6 +137,16 @@ function emitStop(builder: FunctionBuilder, exit: number): void {
   const [record, budget] = builder.parameters as [Local, Local];
   storeCurrentRecord(builder, record);
   leave(builder, budget, exit);
+}
+
+/** Asks the host, which may know that the breakpoint's condition is false; then the record goes on. */
+function emitBreakpoint(builder: FunctionBuilder, passes: number, handlerType: number): void {
+  const [record, budget] = builder.parameters as [Local, Local];
+  builder.get(record);
+  builder.get(budget);
+  builder.call(passes, HANDLER_SIGNATURE);
+  builder.when(() => emitStepOn(builder, handlerType));
+  emitStop(builder, EXIT.breakpoint);
 }
 
 function emitFallThrough(builder: FunctionBuilder, lookup: number): void {
