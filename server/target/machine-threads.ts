@@ -39,7 +39,7 @@ export class MachineThreads {
   /** In the guest's order; the thread on the CPU is always among them. */
   list(): readonly TargetThread[] {
     const current = this.current();
-    const threads = this.#guest.threads().items.map((thread) => describe(thread, current));
+    const threads = this.#guest.threads().items.map((thread) => describeThread(thread, current));
     return threads.some((thread) => thread.isOnCpu) ? threads : [this.#cpuThread(), ...threads];
   }
 
@@ -83,7 +83,8 @@ export function tidOfNumber(number: ThreadNumber): number {
   return number - 1;
 }
 
-function describe(thread: GuestThread, current: ThreadNumber): TargetThread {
+/** A guest thread as debuggers see it; `current` is the one on the CPU. */
+export function describeThread(thread: GuestThread, current: ThreadNumber): TargetThread {
   const id = numberOfThread(thread.tid);
   const isOnCpu = id === current;
   const state = isOnCpu ? 'running' : thread.state;

@@ -1,0 +1,323 @@
+/**
+ * An existing stub as a `Target`: it has the CPU, memory and breakpoints; the guest's threads, which a
+ * stub of one CPU does not know, come from awareness of the kernel's image. A stub that goes is waited
+ * for: the debugger stays attached, is told, and finds its breakpoints in the new one.
+ */
+import type { GuestThread, KernelAwareness } from '../awareness/awareness.ts';
+import { findKernelAwareness } from '../awareness/find-kernel.ts';
+import { runWalkLater, type Walk } from '../awareness/walk.ts';
+import { ERRNO, RemoteError } from '../rsp/errno.ts';
+import { readElf } from '../symbols/elf-file.ts';
+import { bootPath, MachineFiles } from '../target/machine-files.ts';
+import {
+  describeThread,
+  MACHINE_PROCESS,
+  numberOfThread,
+  tidOfNumber,
+} from '../target/machine-threads.ts';
+import type {
+  Breakpoint,
+  BreakpointOwner,
+  MonitorRequest,
+  MonitorResult,
+  StopCause,
+  Target,
+  TargetState,
+  TargetStop,
+  TargetThread,
+  ThreadNumber,
+  ThreadResume,
+} from '../target/target.ts';
+import { ProxyMemory } from './proxy-memory.ts';
+import { ProxyRegisters } from './proxy-registers.ts';
+import { Upstream } from './upstream.ts';
+import { readDescription, type UpstreamDescription } from './upstream-registers.ts';
+
+const CPU_THREAD: ThreadNumber = 1;
+const SIGNAL = { SIGINT: 2, SIGTRAP: 5 } as const;
+
+export interface ProxyOptions {
+  readonly host: string;
+  readonly port: number;
+  /** The kernel that runs behind the stub, for symbols and awareness. */
+  readonly image?: { readonly name: string; readonly content: Uint8Array };
+}
+
+interface Inserted {
+  readonly owner: BreakpointOwner;
+  readonly breakpoint: Breakpoint;
+}
+
+/** What was read of the guest since it last moved. */
+interface GuestNow {
+  readonly current: { readonly tid: number; readonly pid: number } | undefined;
+  readonly threads: readonly GuestThread[];
+}
+
+export class ProxyTarget implements Target {
+  readonly registers: ProxyRegisters;
+  readonly memory;
+  readonly files?: MachineFiles;
+  readonly monitor = { run: (request: MonitorRequest) => this.runMonitor(request) };
+  readonly identity = {
+    triple: 'x86_64-unknown-none-elf',
+    pointerBytes: 8,
+    hostName: 'exoscope proxy',
+  };
+  readonly breakpoints = {
+    kinds: [0, 1, 2, 3, 4] as const,
+    insert: async (owner: BreakpointOwner, breakpoint: Breakpoint) => {
+      if ((await this.upstream.ask(`Z${packetOf(breakpoint)}`)) !== 'OK') return false;
+      if (!this.inserted.some((entry) => isSame(entry, owner, breakpoint))) {
+        this.inserted.push({ owner, breakpoint });
+      }
+      return true;
+    },
+    remove: (owner: BreakpointOwner, breakpoint: Breakpoint) =>
+      this.removeWhere((entry) => isSame(entry, owner, breakpoint)),
+    removeAllOf: (owner: BreakpointOwner) => this.removeWhere((entry) => entry.owner === owner),
+  };
+
+  private readonly upstream: Upstream;
+  private readonly ram: ProxyMemory;
+  private readonly kernel: KernelAwareness | undefined;
+  private readonly listeners = new Set<(stop: TargetStop) => void>();
+  private readonly ready: Promise<void>;
+  private upstreamDescription: UpstreamDescription = { texts: new Map(), registers: [] };
+  private inserted: Inserted[] = [];
+  private guest: Promise<GuestNow> | undefined;
+  private isRunning = false;
+  private lastAction: 'continue' | 'step' = 'continue';
+  private lossMessage = '';
+  private stop: TargetStop = stopped(CPU_THREAD, SIGNAL.SIGTRAP, { kind: 'interrupt' });
+
+  constructor({ host, port, image }: ProxyOptions) {
+    let becomeReady: () => void = () => undefined;
+    this.ready = new Promise((resolve) => (becomeReady = resolve));
+    this.upstream = new Upstream(
+      { host, port },
+      {
+        onConnect: () =>
+          void this.connected().then((isWhole) => {
+            if (isWhole) becomeReady();
+          }),
+        onLoss: () => this.lost(),
+        onStop: (reply) => void this.upstreamStopped(reply),
+      },
+    );
+    this.ram = new ProxyMemory(this.upstream);
+    this.registers = new ProxyRegisters(this.upstream, {
+      registers: () => this.upstreamDescription.registers,
+      place: (thread) => this.place(thread),
+      onWrite: () => (this.guest = undefined),
+    });
+    this.memory = {
+      read: (thread: ThreadNumber, address: bigint, lengthBytes: number) =>
+        this.readMemory(thread, address, lengthBytes),
+      write: (_thread: ThreadNumber, address: bigint, bytes: Uint8Array) => {
+        this.guest = undefined;
+        return this.ram.write(address, bytes);
+      },
+    };
+    this.kernel = image && findKernelAwareness(image.content);
+    if (image !== undefined) this.files = offeredFiles(image, this.kernel);
+  }
+
+  /** Resolves when the stub has answered for the first time. */
+  whenReady(): Promise<void> {
+    return this.ready;
+  }
+
+  description(annex: string): string | undefined {
+    return this.upstreamDescription.texts.get(annex) || undefined;
+  }
+
+  async threads(): Promise<readonly TargetThread[]> {
+    const { threads } = await this.guestNow();
+    const current = await this.currentThread();
+    const described = threads.map((thread) => describeThread(thread, current));
+    if (described.some(({ isOnCpu }) => isOnCpu)) return described;
+    const cpu = { name: 'CPU', description: 'running', isOnCpu: true, core: 0 };
+    return [{ id: current, process: MACHINE_PROCESS, ...cpu }, ...described];
+  }
+
+  async currentThread(): Promise<ThreadNumber> {
+    const { current } = await this.guestNow();
+    return current === undefined ? CPU_THREAD : numberOfThread(current.tid);
+  }
+
+  state(): TargetState {
+    return this.isRunning ? { kind: 'running' } : { kind: 'halted', stop: this.stop };
+  }
+
+  /** A stub of one CPU: whichever thread is on it goes on; the kernel chooses all others. */
+  resume([first]: readonly ThreadResume[]): void {
+    this.lastAction = first === undefined || first.action.kind === 'continue' ? 'continue' : 'step';
+    this.isRunning = true;
+    this.guest = undefined;
+    this.upstream.resume(this.lastAction === 'continue' ? 'c' : 's');
+  }
+
+  interrupt(): void {
+    if (this.isRunning) this.upstream.breakIn();
+  }
+
+  onStop(listener: (stop: TargetStop) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  dispose(): void {
+    this.upstream.dispose();
+    this.listeners.clear();
+  }
+
+  /** False: it was lost again on the way; the next connection begins anew. */
+  private async connected(): Promise<boolean> {
+    try {
+      await this.upstream.ask('qSupported:xmlRegisters=i386');
+      await this.upstream.ask('?');
+      this.upstreamDescription = await readDescription(this.upstream);
+      for (const { breakpoint } of this.inserted) {
+        await this.upstream.ask(`Z${packetOf(breakpoint)}`);
+      }
+    } catch (error) {
+      if (error instanceof RemoteError) return false;
+      throw error;
+    }
+    this.guest = undefined;
+    if (this.isRunning && this.lossMessage !== '') {
+      this.halted(stopped(await this.currentThread(), SIGNAL.SIGTRAP, { kind: 'reset' }));
+    }
+    return true;
+  }
+
+  private lost(): void {
+    this.guest = undefined;
+    if (this.upstreamDescription.texts.size > 0) {
+      this.lossMessage = 'the stub behind the proxy has gone and come back: the machine is new\n';
+    }
+  }
+
+  private async upstreamStopped(reply: string): Promise<void> {
+    if (!this.isRunning) return;
+    const signal = Number.parseInt(reply.slice(1, 3), 16) || SIGNAL.SIGTRAP;
+    this.guest = undefined;
+    try {
+      const cause = await this.causeOf(reply, signal);
+      this.halted(stopped(await this.currentThread(), signal, cause));
+    } catch (error) {
+      // Lost meanwhile: the new connection tells of a stop.
+      if (!(error instanceof RemoteError)) throw error;
+    }
+  }
+
+  private async causeOf(reply: string, signal: number): Promise<StopCause> {
+    const watch = /;(r|a|)watch:([0-9a-f]+);/i.exec(`;${reply.slice(3)}`);
+    if (watch !== null) {
+      const kinds = { r: 'read', a: 'access', '': 'write' } as const;
+      const address = BigInt(`0x${watch[2]!}`);
+      return { kind: 'watchpoint', address, watch: kinds[watch[1] as keyof typeof kinds] };
+    }
+    if (signal === SIGNAL.SIGINT) return { kind: 'interrupt' };
+    const rip = await this.registers.ofCpu('rip');
+    const found = this.inserted.find(({ breakpoint: { kind, address } }) => {
+      return kind < 2 && address === rip;
+    });
+    if (found === undefined) return { kind: 'step' };
+    const { address, kind } = found.breakpoint;
+    return { kind: 'breakpoint', address, isHardware: kind === 1 };
+  }
+
+  private halted(stop: TargetStop & { readonly kind: 'stopped' }): void {
+    this.isRunning = false;
+    this.stop = this.lossMessage === '' ? stop : { ...stop, message: this.lossMessage };
+    this.lossMessage = '';
+    for (const listener of [...this.listeners]) listener(this.stop);
+  }
+
+  private guestNow(): Promise<GuestNow> {
+    return (this.guest ??= this.readGuest());
+  }
+
+  private async readGuest(): Promise<GuestNow> {
+    if (this.kernel === undefined) return { current: undefined, threads: [] };
+    const run = <Result>(walk: Walk<Result>): Promise<Result> =>
+      runWalkLater(walk, (request) => this.ram.read(request));
+    const current = await run(this.kernel.currentThread());
+    const { items } = await run(this.kernel.threads());
+    return { current, threads: items };
+  }
+
+  private async place(thread: ThreadNumber) {
+    if (thread === (await this.currentThread())) return 'on cpu' as const;
+    return (await this.savedThread(thread)).registers;
+  }
+
+  private async savedThread(number: ThreadNumber): Promise<GuestThread> {
+    const { threads } = await this.guestNow();
+    const found = threads.find(({ tid }) => tid === tidOfNumber(number));
+    if (found === undefined) throw new RemoteError(ERRNO.ESRCH, `no thread ${number}`);
+    return found;
+  }
+
+  private async readMemory(thread: ThreadNumber, address: bigint, lengthBytes: number) {
+    const isOnCpu = thread === (await this.currentThread());
+    if (isOnCpu) return this.ram.read({ address, lengthBytes });
+    const { cr3 } = await this.savedThread(thread);
+    const bytes = await this.ram.read({ address, lengthBytes, cr3 });
+    return bytes.length > 0 ? bytes : this.ram.read({ address, lengthBytes });
+  }
+
+  private async removeWhere(isMeant: (entry: Inserted) => boolean): Promise<void> {
+    const removed = this.inserted.filter(isMeant);
+    this.inserted = this.inserted.filter((entry) => !isMeant(entry));
+    for (const { breakpoint } of removed) {
+      const key = packetOf(breakpoint);
+      const isShared = this.inserted.some((entry) => packetOf(entry.breakpoint) === key);
+      if (!isShared) await this.upstream.ask(`z${key}`).catch(() => undefined);
+    }
+  }
+
+  /** The stub's own commands; it may answer in words and then `OK`. */
+  private async runMonitor({
+    commandLine,
+    access,
+    output,
+  }: MonitorRequest): Promise<MonitorResult> {
+    if (access === 'look') return { failure: 'the stub behind the proxy has a debugger' };
+    const text = (hex: string): void => output(Buffer.from(hex, 'hex').toString('utf8'));
+    const request = `qRcmd,${Buffer.from(commandLine).toString('hex')}`;
+    const answer = (await this.upstream.request(request, text)).toString('latin1');
+    if (answer === 'OK') return {};
+    if (answer === '') return { failure: 'the stub behind the proxy has no monitor commands' };
+    if (answer.startsWith('E')) return { failure: `the stub answers ${answer}` };
+    text(answer);
+    return {};
+  }
+}
+
+function offeredFiles(
+  image: NonNullable<ProxyOptions['image']>,
+  kernel: KernelAwareness | undefined,
+): MachineFiles {
+  const executable = { path: bootPath(image.name), content: image.content };
+  const path = readElf(image.content) === undefined ? undefined : executable.path;
+  return new MachineFiles(path, [...(kernel?.programs ?? []), executable]);
+}
+
+function packetOf({ kind, address, lengthBytes }: Breakpoint): string {
+  return `${kind},${address.toString(16)},${lengthBytes.toString(16)}`;
+}
+
+function isSame(entry: Inserted, owner: BreakpointOwner, breakpoint: Breakpoint): boolean {
+  return entry.owner === owner && packetOf(entry.breakpoint) === packetOf(breakpoint);
+}
+
+function stopped(
+  thread: ThreadNumber,
+  signal: number,
+  cause: StopCause,
+): TargetStop & { readonly kind: 'stopped' } {
+  return { kind: 'stopped', thread, signal, cause };
+}
