@@ -163,20 +163,31 @@ export class BlockEngine implements Engine {
     this.timed(() => this.compile(page, heat));
   }
 
-  /** Compiles all that was seen as one region, or what is new as another if that is too much. */
+  /**
+   * Compiles what is new. Where it runs into regions that there are, all becomes one, if that is not
+   * too much; regions apart from it stay as they are.
+   */
   private compile(page: CodePage, heat: Heat): void {
     const seeds = [...heat.seen].sort((left, right) => right[1] - left[1]).map(([at]) => at);
-    const whole = this.plan(page, heat, seeds, new Set());
-    if (whole === undefined) return;
-    const planned = offsetsOf(whole);
-    if (seeds.every((seed) => planned.has(seed))) {
-      this.regions.release(page);
+    const regions = this.regions.of(page);
+    const covered = offsetsOf(regions);
+    const newSeeds = seeds.filter((seed) => !covered.has(seed));
+    const fresh = this.plan(page, heat, newSeeds, new Set());
+    if (fresh === undefined) return;
+    const met = regions.filter(({ offsets }) => fresh.offsets.some((at) => offsets.has(at)));
+    if (met.length === 0) {
+      this.regions.add(page, fresh, this.samples);
+      return;
+    }
+    const apart = offsetsOf(regions.filter((region) => !met.includes(region)));
+    const wanted = seeds.filter((seed) => !apart.has(seed));
+    const whole = this.plan(page, heat, wanted, apart);
+    if (whole !== undefined && wanted.every((seed) => whole.offsets.includes(seed))) {
+      this.regions.release(met);
       this.regions.add(page, whole, this.samples);
       return;
     }
-    const covered = new Set(this.regions.of(page).flatMap(({ offsets }) => [...offsets]));
-    const others = seeds.filter((seed) => !covered.has(seed));
-    const rest = this.plan(page, heat, others, covered);
+    const rest = this.plan(page, heat, newSeeds, covered);
     if (rest !== undefined) this.regions.add(page, rest, this.samples);
   }
 
@@ -203,8 +214,9 @@ export class BlockEngine implements Engine {
 
   /** The page's regions do not look for a breakpoint that is new: others are made soon. */
   private compileAgain(page: CodePage): void {
-    if (this.regions.of(page).length === 0) return;
-    this.regions.release(page);
+    const regions = this.regions.of(page);
+    if (regions.length === 0) return;
+    this.regions.release(regions);
     const heat = this.heats.get(page);
     if (heat !== undefined) heat.threshold = Math.min(heat.threshold, 1);
   }
@@ -218,8 +230,8 @@ export class BlockEngine implements Engine {
   }
 }
 
-function offsetsOf(plan: RegionPlan): ReadonlySet<number> {
-  return new Set(plan.blocks.flatMap(({ instructions }) => instructions.map((it) => it.offset)));
+function offsetsOf(regions: readonly Region[]): ReadonlySet<number> {
+  return new Set(regions.flatMap(({ offsets }) => [...offsets]));
 }
 
 function describeRegion(region: Region): JitReport['regions'][number] {
