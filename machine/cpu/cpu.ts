@@ -55,8 +55,8 @@ export class Cpu {
   readonly apic: ApicAccess | undefined;
   /** HLT has retired and no interrupt has come since. Interrupt delivery clears it. */
   halted = false;
-  /** Can INVLPG of this address change what code there is? The engine knows. */
-  mayChangeCode: (linear: bigint) => boolean = () => true;
+  /** Can INVLPG of this address, in halves, change what code there is? The engine knows. */
+  mayChangeCode: (linearLow: number, linearHigh: number) => boolean = () => true;
   private readonly noted = new Set<string>();
   private readonly note: (text: string) => void;
 

@@ -13,6 +13,7 @@ import {
   readCr8,
   writeControlRegister,
 } from './control-registers.ts';
+import { WORD } from '../state/fields.ts';
 import type { Cpu } from './cpu.ts';
 import { cpuid } from './cpuid.ts';
 import { readDebugRegister, writeDebugRegister } from './debug-registers.ts';
@@ -90,9 +91,11 @@ const INTEGER_OPERATIONS: Record<Exclude<HostOperation, FloatOperation>, HostFun
     return undefined;
   },
   invlpg: (cpu) => {
-    const linear = cpu.state.host0;
-    cpu.memory.invalidatePage(linear);
-    if (!cpu.memory.hasHugeCode && !cpu.mayChangeCode(linear)) return undefined;
+    // In halves: kernels do this at every page that they take away.
+    const { words } = cpu.state;
+    const [low, high] = [words[WORD.host0]!, words[WORD.host0 + 1]!];
+    cpu.memory.invalidateHalves(low, high);
+    if (!cpu.memory.hasHugeCode && !cpu.mayChangeCode(low, high)) return undefined;
     cpu.state.mapGeneration = (cpu.state.mapGeneration + 1) >>> 0;
     cpu.requestExit();
     return undefined;

@@ -155,7 +155,12 @@ export class GuestMemory {
 
   /** INVLPG. */
   invalidatePage(linear: bigint): void {
-    this.tlb.invalidatePage(Number(linear & 0xffff_ffffn), Number((linear >> 32n) & 0xffff_ffffn));
+    this.invalidateHalves(Number(linear & 0xffff_ffffn), Number((linear >> 32n) & 0xffff_ffffn));
+  }
+
+  /** INVLPG of an address in halves. */
+  invalidateHalves(linearLow: number, linearHigh: number): void {
+    this.tlb.invalidatePage(linearLow, linearHigh);
   }
 
   /** To be called whenever CPL, CR4.SMAP or RFLAGS.AC have changed. */

@@ -15,7 +15,7 @@ import { RECORD_BYTES, type RecordArena } from './record.ts';
 /** Instructions decoded in one go; a run ends earlier at a page's end or an unconditional branch. */
 const RUN_LIMIT = 64;
 const LONGEST_INSTRUCTION = 15;
-const LARGE_REGION_SHIFT = 22n;
+const LARGE_REGION_SHIFT = 22;
 
 /** Where code is to be decoded. */
 export interface CodeLocation {
@@ -55,7 +55,7 @@ export class CodeCache {
   private readonly decodedBytes = new Map<number, Uint8Array>();
   private readonly breakpoints = new Set<bigint>();
   /** 4 MiB regions of linear addresses, by number, that have had code. */
-  private readonly largeRegions = new Set<bigint>();
+  private readonly largeRegions = new Set<number>();
   private readonly everBreakpoints = new Set<bigint>();
   private listener: CodeCacheListener | undefined;
   /** Records with a breakpoint → the handler that they would have. */
@@ -155,8 +155,8 @@ export class CodeCache {
   }
 
   /** Is there code in a page of up to 4 MiB that has this linear address? */
-  hasCodeNear(linear: bigint): boolean {
-    return this.largeRegions.has(linear >> LARGE_REGION_SHIFT);
+  hasCodeNear(linearLow: number, linearHigh: number): boolean {
+    return this.largeRegions.has(linearHigh * 1024 + (linearLow >>> LARGE_REGION_SHIFT));
   }
 
   /** The bytes of a physical page have changed. */
@@ -197,7 +197,7 @@ export class CodeCache {
     this.register(page, page.physicalPage);
     // Its last instruction may go on in the next page.
     for (const linear of [page.linearPage, page.linearPage + 1n]) {
-      this.largeRegions.add((linear << 12n) >> LARGE_REGION_SHIFT);
+      this.largeRegions.add(Number((linear << 12n) >> BigInt(LARGE_REGION_SHIFT)));
     }
     const sameLinear = this.byLinear.get(page.linearPage);
     if (sameLinear === undefined) this.byLinear.set(page.linearPage, [page]);
