@@ -19,6 +19,7 @@ export interface SessionActions {
   stopAcknowledging(): void;
   resumed(): void;
   detached(): void;
+  isClosed(): boolean;
 }
 
 /** Lets a halted target go on without a debugger, unless its guest has ended. */
@@ -60,6 +61,10 @@ export class SessionContext implements PacketContext {
   /** Beside a debugger others may only look; with none, anybody may control. */
   get monitorAccess(): MonitorAccess {
     return this.options.seat.isFreeFor(this.owner) ? 'control' : 'look';
+  }
+
+  get isCancelled(): boolean {
+    return this.hasPendingInterrupt || this.actions.isClosed();
   }
 
   output(text: string): void {

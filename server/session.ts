@@ -26,6 +26,9 @@ const MAX_WRITE_BACKLOG_BYTES = 64 * 1024 * 1024;
 /** Packets that wait for their turn; a client that sends more does not wait for replies. */
 const MAX_QUEUED_BYTES = 4 * PACKET_SIZE;
 
+/** What an empty packet counts for: the queue is looked through for each that arrives. */
+const QUEUED_OVERHEAD_BYTES = 64;
+
 const ACK = Buffer.from('+');
 const NACK = Buffer.from('-');
 const BUSY = 'another debugger is attached to this machine: detach it first';
@@ -68,6 +71,7 @@ export class Session {
       send: (answer) => this.send(answer),
       stopAcknowledging: () => (this.acknowledges = false),
       resumed: () => (this.phase = 'resumed'),
+      isClosed: () => this.isClosed(),
       detached: () => {
         if (this.phase === 'resumed') this.phase = 'idle';
       },
@@ -326,7 +330,7 @@ export class Session {
 }
 
 function sizeOf(event: QueuedEvent): number {
-  return event.kind === 'too-long' ? 1 : event.payload.length + 1;
+  return QUEUED_OVERHEAD_BYTES + (event.kind === 'too-long' ? 0 : event.payload.length);
 }
 
 /** A payload for the log: ASCII as it is, the rest escaped, long ones cut. */

@@ -76,6 +76,7 @@ async function* pieces(
     yield bytes;
     done += bytes.length;
     await setImmediate();
+    if (context.isCancelled) throw new RemoteError(ERRNO.EINTR, 'the client has broken in');
   }
 }
 

@@ -70,6 +70,9 @@ export interface PacketContext {
   /** The text of `qSupported`, from all definitions that exist for this target. */
   readonly announcements: readonly string[];
 
+  /** The client has broken in or is gone: what takes long ends. */
+  readonly isCancelled: boolean;
+
   /** Sends text for the client's user at once, in `O` packets. */
   output(text: string): void;
   /** No more acknowledgements after the present reply. */
