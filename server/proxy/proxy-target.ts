@@ -272,11 +272,23 @@ export class ProxyTarget implements Target {
   private async removeWhere(isMeant: (entry: Inserted) => boolean): Promise<void> {
     const removed = this.inserted.filter(isMeant);
     this.inserted = this.inserted.filter((entry) => !isMeant(entry));
+    // QEMU takes whatever reaches a running machine for a break-in and loses it.
+    if (removed.length > 0 && this.isRunning) await this.halt();
     for (const { breakpoint } of removed) {
       const key = packetOf(breakpoint);
       const isShared = this.inserted.some((entry) => packetOf(entry.breakpoint) === key);
       if (!isShared) await this.upstream.ask(`z${key}`).catch(() => undefined);
     }
+  }
+
+  private halt(): Promise<void> {
+    return new Promise((resolve) => {
+      const remove = this.onStop(() => {
+        remove();
+        resolve();
+      });
+      this.interrupt();
+    });
   }
 
   /** The stub's own commands; it may answer in words and then `OK`. */

@@ -98,6 +98,18 @@ describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('the proxy before QEMU', (
     expect(printed[4]).toMatch(/^\d+\.\d+/);
   });
 
+  it('takes the breakpoints of a killed gdb out of the running stub', async () => {
+    const commands = [`target remote ${served.address}`, 'break sys_vfork', 'continue'];
+    const args = commands.flatMap((command) => ['-ex', command]);
+    const client = spawn('gdb', ['-nx', '-q', '-batch', ...args], { stdio: 'ignore' });
+    await sleep(1500);
+    client.kill('SIGKILL');
+    await sleep(500);
+    const { printed } = await session('info threads', 'break sys_fork', 'continue');
+    expect(printed[1]).toMatch(/"idle" \(pid 0, /);
+    expect(printed[3]).toContain('hit Breakpoint 1, sys_fork');
+  });
+
   it('keeps the debugger through a restart of QEMU, tells it, and has its breakpoints', async () => {
     const ended = session('break sys_vfork', 'continue', 'delete', 'break sys_fork', 'continue');
     while (target.state().kind !== 'running') await sleep(20);
