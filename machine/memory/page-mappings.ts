@@ -1,7 +1,8 @@
 /**
  * All mappings of a set of page tables, for `info mem` and `info tlb`. Tables that point back at
  * themselves (recursive mappings) are no loop: the depth is fixed. Reserved bits are ignored, since
- * the tables of a half-booted kernel are worth seeing as they are.
+ * the tables of a half-booted kernel are worth seeing as they are. Tables that name each other over and
+ * over describe 2^36 pages: the walk ends after a number of entries that no sound kernel has.
  */
 import type { PageMapping } from '../machine-interface.ts';
 import {
@@ -17,6 +18,16 @@ import {
 } from './paging-format.ts';
 import type { PagingRegisters } from './paging-registers.ts';
 import type { PhysicalMemory } from './physical-memory.ts';
+
+/** 1 GiB in pages of 4 KiB; kernels map more than that in larger ones. A walk of a second or so. */
+const MOST_ENTRIES = 1 << 18;
+
+interface Walk {
+  readonly physical: PhysicalMemory;
+  readonly hasLarge: boolean;
+  /** Entries that may still be looked at. */
+  entriesLeft: number;
+}
 
 /** What the entries above allow, and the linear address so far (not yet sign-extended). */
 interface Path {
@@ -36,21 +47,23 @@ export function* pageMappings(
   if (mode === 'off') return;
   const path = { linear: 0n, isWritable: true, isUser: true, isNoExecute: false };
   const hasLarge = mode !== '32-bit' || registers.hasLargePages;
-  yield* tableMappings(physical, PAGING_LEVELS[mode], topTable(mode, cr3), path, hasLarge);
+  const walk = { physical, hasLarge, entriesLeft: MOST_ENTRIES };
+  yield* tableMappings(walk, PAGING_LEVELS[mode], topTable(mode, cr3), path);
 }
 
 function* tableMappings(
-  physical: PhysicalMemory,
+  walk: Walk,
   levels: readonly PagingLevel[],
   table: number,
   path: Path,
-  hasLarge: boolean,
 ): Generator<PageMapping> {
+  const { physical, hasLarge } = walk;
   const [level, ...below] = levels;
   if (level === undefined) return;
   const tableBytes = level.entryBytes << level.indexBits;
   if (!physical.isRam(table, tableBytes)) return;
   for (let index = 0; index < 1 << level.indexBits; index++) {
+    if (walk.entriesLeft-- <= 0) return;
     const address = table + index * level.entryBytes;
     const low = physical.readWord(address);
     if ((low & ENTRY_PRESENT) === 0) continue;
@@ -60,7 +73,7 @@ function* tableMappings(
     if (level.isLast || isLarge) yield leaf(inner, level, low, high);
     else {
       const next = entryTarget(low, high, 0, level.entryBytes);
-      yield* tableMappings(physical, below, next, inner, hasLarge);
+      yield* tableMappings(walk, below, next, inner);
     }
   }
 }

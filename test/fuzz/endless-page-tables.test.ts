@@ -1,0 +1,36 @@
+/** Page tables that describe more than there is: who asks for all mappings gets an end. */
+import { describe, expect, it } from 'vitest';
+import { hostileMachine } from './hostile-guest.ts';
+
+const PAGE = 4096;
+
+/** Long mode with a top-level table whose every entry is `entry`. */
+function withTopTable(entry: bigint): ReturnType<typeof hostileMachine> {
+  const machine = hostileMachine();
+  machine.run({ budget: 10_000 });
+  const table = new BigUint64Array(PAGE / 8).fill(entry);
+  machine.writePhysical(0x60_0000n, new Uint8Array(table.buffer));
+  return machine;
+}
+
+describe('page tables', () => {
+  it('that name themselves in every entry are walked for a while only', () => {
+    const machine = withTopTable(0x60_0003n);
+    let mappings = 0;
+    for (const { lengthBytes } of machine.mappings(0x60_0000n)) mappings += lengthBytes / PAGE;
+    expect(mappings).toBeGreaterThan(200_000);
+    expect(mappings).toBeLessThan(300_000);
+  });
+
+  it('that lead to 2^27 empty tables are walked for a while only', () => {
+    const machine = withTopTable(0x61_0003n);
+    const level = (at: bigint, next: bigint): void => {
+      const table = new BigUint64Array(PAGE / 8).fill(next);
+      machine.writePhysical(at, new Uint8Array(table.buffer));
+    };
+    level(0x61_0000n, 0x62_0003n);
+    level(0x62_0000n, 0x63_0003n);
+    level(0x63_0000n, 0n);
+    expect([...machine.mappings(0x60_0000n)]).toEqual([]);
+  });
+});
