@@ -34,6 +34,8 @@ interface Heat {
   /** Samples in uncompiled code since it was last compiled, and how many are enough. */
   waiting: number;
   threshold: number;
+  /** The number of the first of those samples. */
+  since: number;
 }
 
 export class BlockEngine implements Engine {
@@ -152,10 +154,12 @@ export class BlockEngine implements Engine {
       seen: new Map<number, number>(),
       mode,
       waiting: 0,
+      since: 0,
       threshold: this.hotness.firstThreshold,
     };
     this.heats.set(page, heat);
     heat.seen.set(offset, (heat.seen.get(offset) ?? 0) + 1);
+    if (heat.waiting === 0) heat.since = this.samples;
     heat.waiting += 1;
     if (heat.waiting < heat.threshold) return;
     heat.waiting = 0;
@@ -164,8 +168,8 @@ export class BlockEngine implements Engine {
   }
 
   /**
-   * Compiles what is new. Where it runs into regions that there are, all becomes one, if that is not
-   * too much; regions apart from it stay as they are.
+   * Compiles what is new. Where it runs into regions that there are, or takes turns with them, all
+   * becomes one, if that is not too much; regions apart from it stay as they are.
    */
   private compile(page: CodePage, heat: Heat): void {
     const seeds = [...heat.seen].sort((left, right) => right[1] - left[1]).map(([at]) => at);
@@ -174,7 +178,9 @@ export class BlockEngine implements Engine {
     const newSeeds = seeds.filter((seed) => !covered.has(seed));
     const fresh = this.plan(page, heat, newSeeds, new Set());
     if (fresh === undefined) return;
-    const met = regions.filter(({ offsets }) => fresh.offsets.some((at) => offsets.has(at)));
+    const met = regions.filter(
+      ({ offsets, seenAt }) => seenAt > heat.since || fresh.offsets.some((at) => offsets.has(at)),
+    );
     if (met.length === 0) {
       this.regions.add(page, fresh, this.samples);
       return;
