@@ -78,6 +78,7 @@ export class MachineTarget implements Target {
   #stop: TargetStop;
   /** Since the guest wrote the debug-exit port or died of a triple fault, until it runs again. */
   #hasEnded = false;
+  #isDisposed = false;
   /** What made the present stop, for `monitor why`. */
   #fault: FaultRecord | undefined;
   #runner: PlanRunner | undefined;
@@ -138,6 +139,7 @@ export class MachineTarget implements Target {
   }
 
   resume(threads: readonly ThreadResume[]): void {
+    if (this.#isDisposed) return;
     const plan = planResume(threads, this.#threads.current());
     if (plan.kind === 'step') this.#threads.place(plan.thread);
     const isTold =
@@ -192,8 +194,12 @@ export class MachineTarget implements Target {
     this.#machine.enterSerialInput(bytes);
   }
 
-  /** Halts for good and takes its hooks out of the machine. */
+  /**
+   * Halts for good and takes its hooks out of the machine. A session that closes later and would let
+   * the machine go on keeps no process alive.
+   */
   dispose(): void {
+    this.#isDisposed = true;
     this.#pump.halt();
     this.#forks?.dispose();
     this.#listeners.clear();

@@ -234,6 +234,16 @@ describe('a machine without a known kernel', () => {
     expect(withFile.files.open('/boot/../boot/kernel.elf')).toBeUndefined();
   });
 
+  it('does not run any more once it is disposed of', async () => {
+    const disposed = targetOf(machine);
+    disposed.dispose();
+    const before = machine.icount;
+    disposed.resume([{ threads: 'all', action: { kind: 'continue' } }]);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(disposed.state().kind).toBe('halted');
+    expect(machine.icount).toBe(before);
+  });
+
   it('names no executable when the image is a flat one, which no debugger can read symbols from', () => {
     const flat = targetOf(machine, Uint8Array.of(1, 2, 3));
     expect(flat.files.executableOf()).toBeUndefined();
