@@ -74,6 +74,14 @@ describe('the walls between the rooms', () => {
     expect(crossing).toEqual([]);
   });
 
+  it('what both engines share knows neither of them', () => {
+    const shared = IMPORTS.filter(({ file }) => file.startsWith('machine/translation/'));
+    expect(shared.length).toBeGreaterThan(0);
+    expect(shared.filter(({ target }) => /^machine\/(step|block)-engine\//.test(target))).toEqual(
+      [],
+    );
+  });
+
   it('only awareness/exo names the Exo kernel', () => {
     const naming = FILES.filter((file) =>
       ['server/target/', 'server/packets/', 'server/monitor/'].some((place) =>
