@@ -25,22 +25,23 @@ export async function gdbWith(args: readonly string[], ...commands: string[]): P
   return { printed: sections.slice(1), everything: output, status };
 }
 
-/** Runs a program to its end; standard output and standard error together. */
+/**
+ * Runs a program to its end; standard output and standard error together, through one pipe: through two
+ * of them what `monitor` prints could come after the mark that follows it.
+ */
 export function collect(
   program: string,
   args: readonly string[],
   environment: Record<string, string> = {},
 ): Promise<{ output: string; status: number | null }> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
+    const child = spawn('sh', ['-c', 'exec "$0" "$@" 2>&1', program, ...args], {
       cwd: ROOT,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'inherit'],
       env: { ...process.env, LC_ALL: 'C', ...environment },
     });
     let output = '';
-    const take = (chunk: Buffer): void => void (output += chunk.toString());
-    child.stdout.on('data', take);
-    child.stderr.on('data', take);
+    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
     child.once('error', reject);
     child.once('close', (status) => resolve({ output, status }));
   });
