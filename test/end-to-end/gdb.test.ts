@@ -180,38 +180,6 @@ describe.skipIf(missing('gdb'))('gdb without a file', () => {
   });
 });
 
-describe.skipIf(missing('gdb'))('a running guest', () => {
-  it('is interrupted by Ctrl-C', async () => {
-    // The packet trace tells when gdb has really let the guest go: before that, Ctrl-C only ends
-    // gdb's own command.
-    const server = await ServerProcess.start('--trace-packets');
-    const commands = [`target remote ${server.address}`, 'continue'].flatMap((text) => [
-      '-ex',
-      text,
-    ]);
-    const child = spawn('gdb', ['-nx', '-q', '-ex', 'set pagination off', ...commands], {
-      cwd: ROOT,
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    let text = '';
-    child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    const until = async (holds: () => boolean): Promise<void> => {
-      while (!holds()) await sleep(20);
-    };
-    await until(() => /"vCont;c/.test(server.stderr));
-    // A busy gdb may take the signal for itself before it waits for the guest.
-    for (let waited = 0; !/<0x03>/.test(server.stderr); waited += 1) {
-      if (waited % 100 === 0) child.kill('SIGINT');
-      await sleep(20);
-    }
-    await until(() => /received signal SIGINT/.test(text));
-    child.stdin.end('p 6*7\ndetach\nquit\n');
-    await until(() => /= 42/.test(text));
-    await new Promise((resolve) => child.once('close', resolve));
-    await server.stop();
-  });
-});
-
 describe.skipIf(missing('gdb'))('gdb through a pipe', () => {
   it('attaches with target remote | exoscope serve --listen stdio', async () => {
     const command = `target remote | ${process.execPath} ${MAIN} serve --listen stdio --wait --serial none`;
