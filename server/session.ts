@@ -15,7 +15,7 @@ import { ERRNO, RemoteError } from './rsp/errno.ts';
 import { FieldReader } from './rsp/field-reader.ts';
 import { PacketFraming, type FramingEvent } from './rsp/framing.ts';
 import { MalformedPacket } from './rsp/malformed-packet.ts';
-import { encodePacket } from './rsp/packet-writer.ts';
+import { encodeHexPacket, encodePacket } from './rsp/packet-writer.ts';
 import { encodeReply, reply, type ImmediateReply, type Reply } from './rsp/reply.ts';
 import { SessionContext } from './session-context.ts';
 import type { SessionLog, SessionOptions, Transport } from './session-options.ts';
@@ -186,7 +186,7 @@ export class Session {
       this.send(reply.error(ERRNO.E2BIG, `a packet has at most ${PACKET_SIZE} bytes`));
       return;
     }
-    this.trace('in', event.payload);
+    if (this.isTracing()) this.trace('in', event.payload);
     const answer = await this.answer(event.payload);
     if (this.isClosed()) return;
     if (answer.kind === 'resumed') this.resume();
@@ -278,7 +278,8 @@ export class Session {
     if (this.phase !== 'resumed') return;
     try {
       if (stop.kind === 'stopped' && stop.message !== undefined) this.context.output(stop.message);
-      const answer = await stopReply(this.context, stop);
+      const known = stopReply(this.context, stop);
+      const answer = known instanceof Promise ? await known : known;
       // It may have detached or gone meanwhile.
       if (!this.isResumed()) return;
       this.phase = 'idle';
@@ -292,17 +293,23 @@ export class Session {
   }
 
   private send(answer: ImmediateReply): void {
-    const payload = encodeReply(answer, this.context.client);
-    this.trace('out', payload);
-    const frame = encodePacket(payload);
+    const { client } = this.context;
+    if (this.isTracing()) this.trace('out', encodeReply(answer, client));
+    const frame =
+      answer.kind === 'hex'
+        ? encodeHexPacket(answer.bytes)
+        : encodePacket(encodeReply(answer, client));
     this.lastFrame = frame;
     this.write(frame);
   }
 
   /** Making text of a packet costs more than answering it: only when somebody reads it. */
+  private isTracing(): boolean {
+    return this.log.isLevelEnabled?.('trace') ?? true;
+  }
+
   private trace(direction: 'in' | 'out', payload: Uint8Array): void {
-    const isRead = this.log.isLevelEnabled?.('trace') ?? true;
-    if (isRead) this.log.trace({ direction }, printable(payload));
+    this.log.trace({ direction }, printable(payload));
   }
 
   private write(bytes: Uint8Array): void {

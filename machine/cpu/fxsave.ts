@@ -27,9 +27,7 @@ export function fxsaveImage(state: CpuState, vectorRegisters = 16): Uint8Array {
   image.set(state.x87Area);
   view.setUint32(MXCSR_OFFSET, state.mxcsr, true);
   view.setUint32(MXCSR_MASK_OFFSET, MXCSR_MASK, true);
-  for (let register = 0; register < vectorRegisters; register++) {
-    image.set(state.xmm(register), XMM_OFFSET + register * 16);
-  }
+  image.set(state.xmmArea.subarray(0, vectorRegisters * 16), XMM_OFFSET);
   return image;
 }
 

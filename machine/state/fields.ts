@@ -130,6 +130,8 @@ export type CpuState = { [name in U64Field]: bigint } & { [name in U32Field]: nu
   readonly words: Uint32Array;
   /** 16 bytes, borrowed: writing them writes the register. */
   xmm(register: number): Uint8Array;
+  /** xmm0 to xmm15, one after the other: 256 bytes, borrowed. */
+  readonly xmmArea: Uint8Array;
   /** 160 bytes, borrowed. */
   readonly x87Area: Uint8Array;
 };
@@ -139,12 +141,14 @@ class StateView {
   readonly u64: BigUint64Array;
   readonly words: Uint32Array;
   readonly bytes: Uint8Array;
+  readonly xmmArea: Uint8Array;
   readonly x87Area: Uint8Array;
 
   constructor(memory: WebAssembly.Memory) {
     this.u64 = new BigUint64Array(memory.buffer);
     this.words = new Uint32Array(memory.buffer);
     this.bytes = new Uint8Array(memory.buffer);
+    this.xmmArea = this.bytes.subarray(vectorRegisterOffset(0), vectorRegisterOffset(16));
     const area = fieldOffset('x87Area');
     this.x87Area = this.bytes.subarray(area, area + 160);
   }

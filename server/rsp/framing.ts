@@ -133,7 +133,9 @@ export class PacketFraming {
     if (this.length + count > this.limitBytes) this.isTooLong = true;
     if (this.isTooLong) return;
     if (this.length + count > this.buffer.length) this.grow(this.length + count);
-    this.buffer.fill(byte, this.length, this.length + count);
+    // `fill` of one byte would take longer than all the rest of it.
+    if (count === 1) this.buffer[this.length] = byte;
+    else this.buffer.fill(byte, this.length, this.length + count);
     this.length += count;
   }
 

@@ -3,6 +3,8 @@
  * escapes only in binary replies and lldb in all; hex replies contain nothing to escape, so one rule
  * serves both. Runs are not compressed: on loopback that costs more than it saves.
  */
+import { bytesToHex } from './hex.ts';
+
 const SPECIAL = new Uint8Array(256);
 for (const character of '#$}*') SPECIAL[character.charCodeAt(0)] = 1;
 const ESCAPE = 0x7d;
@@ -19,14 +21,34 @@ export function encodePacket(payload: Uint8Array): Uint8Array {
     escapes += SPECIAL[byte]!;
   }
   const frame = new Uint8Array(payload.length + escapes + 4);
-  frame[0] = 0x24;
   if (escapes === 0) frame.set(payload, 1);
   else sum = escapeInto(frame, payload);
+  close(frame, sum);
+  return frame;
+}
+
+/** What the two hex digits of each byte add to a checksum. */
+const HEX_SUM = Uint8Array.from({ length: 256 }, (_, byte) => {
+  return HEX_DIGITS.charCodeAt(byte >> 4) + HEX_DIGITS.charCodeAt(byte & 15);
+});
+
+/** `encodePacket` of the bytes in hex, which contains nothing to escape: without the payload between. */
+export function encodeHexPacket(bytes: Uint8Array): Uint8Array {
+  let sum = 0;
+  for (let index = 0; index < bytes.length; index++) sum += HEX_SUM[bytes[index]!]!;
+  const frame = Buffer.allocUnsafe(2 * bytes.length + 4);
+  frame.write(bytesToHex(bytes), 1, 'latin1');
+  close(frame, sum);
+  return frame;
+}
+
+/** Puts what surrounds a payload. */
+function close(frame: Uint8Array, sum: number): void {
   const end = frame.length - 3;
+  frame[0] = 0x24;
   frame[end] = 0x23;
   frame[end + 1] = HEX_DIGITS.charCodeAt((sum >> 4) & 15);
   frame[end + 2] = HEX_DIGITS.charCodeAt(sum & 15);
-  return frame;
 }
 
 /** Result: the sum of the bytes written. */

@@ -5,7 +5,7 @@
 import type { MachineView } from '../../machine/index.ts';
 import type { AgentEnvironment, IntegerBytes } from '../agent/environment.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
-import { REGISTERS, fromLittleEndian, registerContext } from './register-table.ts';
+import { REGISTERS, fromLittleEndian, registerBytes, registerContext } from './register-table.ts';
 
 /** What commands print within a slice: more would only flood the client. */
 const MOST_OUTPUT = 64 * 1024;
@@ -28,7 +28,8 @@ export class MachineAgent implements AgentEnvironment {
     const { savedAs } = register;
     const direct = savedAs === undefined ? undefined : this.#machine.registerReader(savedAs);
     if (direct !== undefined) return direct;
-    return () => fromLittleEndian(register.read(registerContext(this.#machine, this.#pid())));
+    return () =>
+      fromLittleEndian(registerBytes(register, registerContext(this.#machine, this.#pid())));
   }
 
   integer(address: bigint, lengthBytes: IntegerBytes): bigint | undefined {

@@ -1,5 +1,5 @@
 /**
- * Runs the machine on the event loop in slices of a tenth of a millisecond, so that sockets are served
+ * Runs the machine on the event loop in slices of a twentieth of a millisecond, so that sockets are served
  * in between and an interrupt is seen within a slice. An idle guest costs nothing: it sleeps until
  * its next timer event is due by the wall clock. The pump reads the clock; the machine never does.
  */
@@ -25,7 +25,7 @@ type PumpState =
     };
 
 /** Sockets are served between slices: a break-in is seen within one. */
-const SLICE_MS = 0.1;
+const SLICE_MS = 0.05;
 const FIRST_BUDGET = 5000;
 /** Run at once when a client resumes: a step or a breakpoint nearby needs no turn of the loop. */
 const SHORT_BUDGET = 500;

@@ -14,6 +14,7 @@ import {
   type RegisterDefinition,
   littleEndian,
   quadwordAt,
+  registerBytes,
   registerContext,
 } from './register-table.ts';
 import type { RegisterValue, TargetRegisters, ThreadNumber } from './target.ts';
@@ -33,20 +34,36 @@ export class MachineRegisters implements TargetRegisters {
   }
 
   readAll(thread: ThreadNumber): { bytes: Uint8Array; known?: boolean[] } {
+    const place = this.#threads.place(thread);
+    return place.kind === 'on cpu'
+      ? { bytes: this.#blockOfCpu(place.guestPid) }
+      : this.#blockOfSaved(place.thread);
+  }
+
+  #blockOfCpu(guestPid: number): Uint8Array {
     const bytes = new Uint8Array(G_BLOCK_BYTES);
-    let known: boolean[] | undefined;
+    const into = new DataView(bytes.buffer);
+    const context = registerContext(this.#machine, guestPid);
     let offset = 0;
-    const read = this.#reader(thread);
     for (const register of G_BLOCK_REGISTERS) {
-      const value = read(register);
+      register.store(context, into, offset);
+      offset += register.bits / 8;
+    }
+    return bytes;
+  }
+
+  #blockOfSaved(thread: GuestThread): { bytes: Uint8Array; known: boolean[] } {
+    const bytes = new Uint8Array(G_BLOCK_BYTES);
+    const known = new Array<boolean>(G_BLOCK_BYTES).fill(true);
+    let offset = 0;
+    for (const register of G_BLOCK_REGISTERS) {
+      const value = this.#savedValue(thread, register);
       const end = offset + register.bits / 8;
-      if (value === 'unavailable') {
-        known ??= new Array<boolean>(G_BLOCK_BYTES).fill(true);
-        known.fill(false, offset, end);
-      } else bytes.set(value, offset);
+      if (value === undefined) known.fill(false, offset, end);
+      else bytes.set(littleEndian(value, register.bits), offset);
       offset = end;
     }
-    return known === undefined ? { bytes } : { bytes, known };
+    return { bytes, known };
   }
 
   /** Registers that already have their value are left alone: gdb sends the block as it got it. */
@@ -78,10 +95,12 @@ export class MachineRegisters implements TargetRegisters {
   }
 
   expedited(thread: ThreadNumber): readonly RegisterValue[] {
-    return EXPEDITED.flatMap((number) => {
+    const values: RegisterValue[] = [];
+    for (const number of EXPEDITED) {
       const bytes = this.read(thread, number);
-      return bytes === undefined || bytes === 'unavailable' ? [] : [{ number, bytes }];
-    });
+      if (bytes instanceof Uint8Array) values.push({ number, bytes });
+    }
+    return values;
   }
 
   #mustBeOnCpu(thread: ThreadNumber): void {
@@ -90,20 +109,12 @@ export class MachineRegisters implements TargetRegisters {
   }
 
   #readRegister(thread: ThreadNumber, register: RegisterDefinition): Uint8Array | 'unavailable' {
-    return this.#reader(thread)(register);
-  }
-
-  /** Finds the thread once for any number of registers. */
-  #reader(thread: ThreadNumber): (register: RegisterDefinition) => Uint8Array | 'unavailable' {
     const place = this.#threads.place(thread);
     if (place.kind === 'on cpu') {
-      const context = registerContext(this.#machine, place.guestPid);
-      return (register) => register.read(context);
+      return registerBytes(register, registerContext(this.#machine, place.guestPid));
     }
-    return (register) => {
-      const value = this.#savedValue(place.thread, register);
-      return value === undefined ? 'unavailable' : littleEndian(value, register.bits);
-    };
+    const value = this.#savedValue(place.thread, register);
+    return value === undefined ? 'unavailable' : littleEndian(value, register.bits);
   }
 
   #savedValue(thread: GuestThread, register: RegisterDefinition): bigint | undefined {

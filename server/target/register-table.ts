@@ -5,7 +5,7 @@
  * from 60 on come ours, served by `p` only. DWARF numbers: System V ABI AMD64, figure 3.36.
  */
 import type { MachineControl, MachineView } from '../../machine/index.ts';
-import { readX87Register } from './x87-registers.ts';
+import { storeVectorRegister, x87RegisterStore } from './fxsave-registers.ts';
 
 /** What lldb needs to know beyond gdb's description. */
 export interface LldbRole {
@@ -21,7 +21,7 @@ export interface RegisterContext {
   readonly machine: MachineView;
   /** The guest's process of the thread; 0 when there is none. */
   readonly guestPid: number;
-  /** `machine.readFxsave()`, read once for the sixteen registers that come from it. */
+  /** `machine.readFxsave()`, read once for the x87 and vector registers that come from it. */
   readonly fxsave: () => Uint8Array;
 }
 
@@ -40,8 +40,8 @@ export interface RegisterDefinition {
   readonly feature: RegisterFeature;
   readonly group?: string;
   readonly lldb: LldbRole;
-  /** Little endian, as many bytes as the register has. */
-  read(context: RegisterContext): Uint8Array;
+  /** Stores the value at `offset`, little endian, in as many bytes as the register has. */
+  store(context: RegisterContext, into: DataView, offset: number): void;
   /** False: refused. Absent: read-only. */
   write?(machine: MachineControl, bytes: Uint8Array): boolean;
   /** The name of this register in a saved context (`RegisterValues`), when it can be in one. */
@@ -112,7 +112,9 @@ function machineRegister(
     lldb: options.lldb ?? {},
     savedAs: machineName,
     ...(options.group === undefined ? {} : { group: options.group }),
-    read: ({ machine }) => littleEndian(machine.readRegister(machineName) ?? 0n, bits),
+    store: ({ machine }, into, offset) => {
+      storeInteger(machine.readRegister(machineName) ?? 0n, bits, into, offset);
+    },
     write: (machine, bytes) => machine.writeRegister(machineName, fromLittleEndian(bytes)),
   };
 }
@@ -120,7 +122,7 @@ function machineRegister(
 function computedRegister(
   name: string,
   type: string,
-  read: (context: RegisterContext) => bigint,
+  compute: (context: RegisterContext) => bigint,
   bits: 32 | 64 = 64,
 ): Unnumbered {
   return {
@@ -129,7 +131,7 @@ function computedRegister(
     type,
     feature: 'system',
     lldb: {},
-    read: (context) => littleEndian(read(context), bits),
+    store: (context, into, offset) => storeInteger(compute(context), bits, into, offset),
   };
 }
 
@@ -151,6 +153,7 @@ function coreRegisters(): Unnumbered[] {
 }
 
 function x87Register(name: string, bits: 32 | 80, dwarf?: number): Unnumbered {
+  const store = x87RegisterStore(name);
   return {
     name,
     bits,
@@ -158,7 +161,7 @@ function x87Register(name: string, bits: 32 | 80, dwarf?: number): Unnumbered {
     feature: 'core',
     group: 'float',
     lldb: dwarf === undefined ? {} : { dwarf },
-    read: ({ fxsave }) => readX87Register(fxsave(), name),
+    store: ({ fxsave }, into, offset) => store(fxsave(), into, offset),
   };
 }
 
@@ -169,7 +172,7 @@ function vectorRegister(index: number): Unnumbered {
     type: 'vec128',
     feature: 'sse',
     lldb: { dwarf: 17 + index },
-    read: ({ machine }) => machine.readVector(index),
+    store: ({ fxsave }, into, offset) => storeVectorRegister(fxsave(), index, into, offset),
     write: (machine, bytes) => {
       machine.writeVector(index, bytes);
       return true;
@@ -187,7 +190,7 @@ const ORIG_RAX: Unnumbered = {
   type: 'int',
   feature: 'linux',
   lldb: {},
-  read: () => littleEndian(-1n, 64),
+  store: (_context, into, offset) => storeInteger(-1n, 64, into, offset),
   write: () => true,
 };
 
@@ -231,12 +234,22 @@ export function quadwordAt(machine: MachineView, address: bigint, cr3?: bigint):
   return bytes.length < 8 ? 0n : fromLittleEndian(bytes);
 }
 
-/** `bits` is 32 or 64 for every register that is a number. */
+/** The register's value, little endian. */
+export function registerBytes(register: RegisterDefinition, context: RegisterContext): Uint8Array {
+  const bytes = new Uint8Array(register.bits / 8);
+  register.store(context, new DataView(bytes.buffer), 0);
+  return bytes;
+}
+
+/** `bits` is 32 or 64 for every register that is a number; what is above them is left out. */
+function storeInteger(value: bigint, bits: number, into: DataView, offset: number): void {
+  if (bits === 64) into.setBigUint64(offset, value, true);
+  else into.setUint32(offset, Number(value & 0xffff_ffffn), true);
+}
+
 export function littleEndian(value: bigint, bits: number): Uint8Array {
-  // A DataView for each of a `g` reply's registers took most of its time (npm run bench, "g").
-  const bytes = Buffer.allocUnsafe(bits / 8);
-  if (bits === 64) bytes.writeBigUInt64LE(BigInt.asUintN(64, value));
-  else bytes.writeUInt32LE(Number(BigInt.asUintN(32, value)));
+  const bytes = new Uint8Array(bits / 8);
+  storeInteger(value, bits, new DataView(bytes.buffer), 0);
   return bytes;
 }
 

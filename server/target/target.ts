@@ -8,7 +8,9 @@
  * (`server/rsp/errno.ts`) with an errno; anything else that is thrown is a bug and is logged.
  */
 
-export type Awaitable<Value> = Value | Promise<Value>;
+import type { Awaitable } from './awaitable.ts';
+
+export type { Awaitable };
 
 /** Positive, unique in the whole target (not only in its process), never reused in a session. */
 export type ThreadNumber = number;

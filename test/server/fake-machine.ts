@@ -156,7 +156,9 @@ export class FakeMachine implements MachineView, MachineControl {
   }
 
   readFxsave(): Uint8Array {
-    return this.fxsave.slice();
+    const area = this.fxsave.slice();
+    this.vectors.forEach((bytes, index) => area.set(bytes, 160 + index * 16));
+    return area;
   }
 
   translate(linear: bigint, cr3 = this.registers.get('cr3')): bigint | undefined {

@@ -8,10 +8,11 @@ import {
   G_BLOCK_REGISTERS,
   REGISTERS,
   fromLittleEndian,
+  registerBytes,
   registerContext,
 } from '../../../server/target/register-table.ts';
 import { TARGET_XML } from '../../../server/target/target-description.ts';
-import { readX87Register } from '../../../server/target/x87-registers.ts';
+import { x87RegisterStore } from '../../../server/target/fxsave-registers.ts';
 import { missing } from '../../tools.ts';
 import { FakeMachine } from '../fake-machine.ts';
 
@@ -44,12 +45,14 @@ describe('the register table', () => {
   it('reads as many bytes as a register has, and reads back what it wrote', () => {
     const machine = new FakeMachine();
     for (const register of REGISTERS) {
-      const value = register.read(registerContext(machine, 7));
+      const value = registerBytes(register, registerContext(machine, 7));
       expect(value, register.name).toHaveLength(register.bits / 8);
       if (register.write === undefined || register.name === 'orig_rax') continue;
       const written = Uint8Array.from(value, (_, index) => index + 1);
       expect(register.write(machine, written), register.name).toBe(true);
-      expect([...register.read(registerContext(machine, 7))], register.name).toEqual([...written]);
+      expect([...registerBytes(register, registerContext(machine, 7))], register.name).toEqual([
+        ...written,
+      ]);
     }
   });
 
@@ -58,7 +61,7 @@ describe('the register table', () => {
     machine.putU64(0x8000n, 0x1234_5678_9abc_def0n);
     machine.icount = 99n;
     const read = (name: string): bigint =>
-      fromLittleEndian(REGISTERS[numberOf(name)]!.read(registerContext(machine, 7)));
+      fromLittleEndian(registerBytes(REGISTERS[numberOf(name)]!, registerContext(machine, 7)));
     expect(read('ret_rsp')).toBe(0x1234_5678_9abc_def0n);
     expect(read('icount')).toBe(99n);
     expect(read('guest_pid')).toBe(7n);
@@ -68,15 +71,21 @@ describe('the register table', () => {
 });
 
 describe('the x87 registers', () => {
+  function tagWord(fxsave: Uint8Array): bigint {
+    const bytes = new Uint8Array(4);
+    x87RegisterStore('ftag')(fxsave, new DataView(bytes.buffer), 0);
+    return fromLittleEndian(bytes);
+  }
+
   it('show full tags where FXSAVE has one bit each', () => {
     const fxsave = new Uint8Array(512);
-    expect(fromLittleEndian(readX87Register(fxsave, 'ftag'))).toBe(0xffffn);
+    expect(tagWord(fxsave)).toBe(0xffffn);
     fxsave[3] = 7 << 3; // TOP = 7: st0 is physical register 7
     fxsave[4] = 0x81; // physical registers 7 (st0) and 0 (st1) are in use
     fxsave.set([0, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x3f], 32); // st0 = 1.0: valid
-    expect(fromLittleEndian(readX87Register(fxsave, 'ftag'))).toBe(0x3ffdn);
+    expect(tagWord(fxsave)).toBe(0x3ffdn);
     fxsave.set([1, 0, 0, 0, 0, 0, 0, 0x80, 0xff, 0x7f], 48); // st1 = NaN: special
-    expect(fromLittleEndian(readX87Register(fxsave, 'ftag'))).toBe(0x3ffen);
+    expect(tagWord(fxsave)).toBe(0x3ffen);
   });
 });
 
