@@ -93,11 +93,20 @@ export function runToEnd(
   name: 'exoscope' | 'QEMU',
   image: string,
   commandLine: string,
+  engine: 'step' | 'block' = 'block',
 ): { readonly seconds: number; readonly result: string } {
   const started = performance.now();
   const result =
     name === 'exoscope'
-      ? spawnSync(process.execPath, [MAIN, 'run', image, '--append', commandLine])
+      ? spawnSync(process.execPath, [
+          MAIN,
+          'run',
+          image,
+          '--append',
+          commandLine,
+          '--engine',
+          engine,
+        ])
       : spawnSync('qemu-system-x86_64', [
           ...QEMU_MACHINE,
           ...['-kernel', image, '-append', commandLine, '-serial', 'stdio', '-monitor', 'none'],
