@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
+import { Terminal } from './terminal.ts';
 import { gdb, gdbWith } from './gdb.ts';
 import { MAIN, ROOT, ServerProcess } from './server-process.ts';
 
@@ -177,6 +178,35 @@ describe.skipIf(missing('gdb'))('gdb without a file', () => {
     expect(printed[1]).toContain('"init"');
     expect(printed[2]).toMatch(/= \d+/);
     expect(server.stdout.length).toBeGreaterThanOrEqual(before);
+  });
+});
+
+describe.skipIf(missing('gdb', 'script'))('gdb in a terminal', () => {
+  it('interrupts a running guest by Ctrl-C, lets it go on and interrupts it again', async () => {
+    // The packet trace tells when gdb has really let the guest go.
+    const server = await ServerProcess.start('--trace-packets');
+    const resumes = (): number => server.stderr.split('"vCont;c:').length - 1;
+    const terminal = new Terminal('gdb', '-nx', '-q');
+    await terminal.waitFor('(gdb) ');
+    terminal.type('set pagination off');
+    await terminal.waitFor('(gdb) ');
+    terminal.type(`target remote ${server.address}`);
+    await terminal.waitFor('(gdb) ');
+    for (const round of [1, 2]) {
+      terminal.type('continue');
+      await terminal.until('the resume', () => resumes() === round);
+      await terminal.waitFor('Continuing.');
+      terminal.interrupt();
+      await terminal.waitFor('received signal SIGINT');
+      await terminal.waitFor('(gdb) ');
+    }
+    terminal.type('p 6*7');
+    await terminal.waitFor('$1 = 42');
+    terminal.type('detach');
+    await terminal.waitFor('[Inferior 1 (process 1) detached]');
+    terminal.type('quit');
+    await terminal.ended();
+    await server.stop();
   });
 });
 
