@@ -82,7 +82,8 @@ function withMonitorHelp(words: readonly string[]): string[] {
 
 /** One clear line for what the user can mend; anything else is a bug and keeps its stack. */
 function explain(error: unknown): number {
-  if (error instanceof UsageError) {
+  // yargs throws its own for an option whose argument is missing.
+  if (error instanceof UsageError || (error instanceof Error && error.name === 'YError')) {
     process.stderr.write(`exoscope: ${error.message}\nexoscope --help tells all options.\n`);
     return EXIT.usage;
   }

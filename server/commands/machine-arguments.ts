@@ -1,9 +1,7 @@
 /** What `serve` and `run` have in common: the image and the PC that boots it. */
-import { readFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import {
   DEFAULT_ENGINE,
-  ImageError,
   Machine,
   type EngineKind,
   type MachineControl,
@@ -11,15 +9,17 @@ import {
 } from '../../machine/index.ts';
 import { UsageError } from '../listen-address.ts';
 import { DEFAULT_IMAGE } from '../package-root.ts';
+import { readWholeFile } from './read-whole-file.ts';
 
 export interface MachineArguments {
   readonly image: string;
   readonly memory: string;
   readonly append: string;
   readonly engine: EngineKind;
+  readonly symbols: readonly string[];
 }
 
-/** Adds IMAGE, --memory and --append to a command. */
+/** Adds IMAGE and the machine's options to a command. */
 export function machineArguments<Arguments>(parser: Argv<Arguments>) {
   return parser
     .positional('image', {
@@ -45,6 +45,15 @@ export function machineArguments<Arguments>(parser: Argv<Arguments>) {
       choices: ['step', 'block'] as const satisfies readonly EngineKind[],
       default: DEFAULT_ENGINE,
       requiresArg: true,
+    })
+    .option('symbols', {
+      type: 'string',
+      describe: 'More symbols: FILE[@TEXT-ADDRESS] or FILE[@+OFFSET]; several times',
+      defaultDescription: "the image's own",
+      requiresArg: true,
+      // One word each: an array option of yargs would take the image's name too.
+      coerce: (given: string | readonly string[]) => [given].flat(),
+      default: [] as never,
     });
 }
 
@@ -62,13 +71,7 @@ export function parseMemory(text: string): number {
 
 /** Throws `ImageError`, one line. */
 export function readImage(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const reason = { ENOENT: 'there is no such file', EISDIR: 'it is a folder' }[code ?? ''];
-    throw new ImageError(`image '${path}' cannot be read: ${reason ?? message}`);
-  }
+  return readWholeFile(path, 'image');
 }
 
 /** Boots the image. Throws `ImageError` or `UsageError`. */

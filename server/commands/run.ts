@@ -5,8 +5,9 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Argv } from 'yargs';
 import type { MachineControl, MachineView, StopReason } from '../../machine/index.ts';
-import { SymbolTable } from '../symbols/symbol-table.ts';
 import { readElf } from '../symbols/elf-file.ts';
+import { allSymbols } from '../symbols/symbol-file.ts';
+import type { SymbolTable } from '../symbols/symbol-table.ts';
 import { describeTripleFault } from '../target/exception-text.ts';
 import { EXIT } from './exit-status.ts';
 import {
@@ -16,6 +17,7 @@ import {
   type MachineArguments,
 } from './machine-arguments.ts';
 import { SerialOutput } from './serial-output.ts';
+import { readSymbolFiles } from './symbol-arguments.ts';
 
 /** Some ten milliseconds: between slices the output is handed on and signals are seen. */
 const SLICE_INSTRUCTIONS = 1_000_000;
@@ -47,6 +49,7 @@ export interface RunArguments extends MachineArguments {
 /** The process's exit status. All serial output has left when it resolves. */
 export async function run(options: RunArguments): Promise<number> {
   const image = readImage(options.image);
+  const symbolFiles = readSymbolFiles(options.symbols);
   const serial = SerialOutput.open('stdio');
   const machine = bootMachine(options, image, {
     onSerialOutput: serial.write,
@@ -56,7 +59,7 @@ export async function run(options: RunArguments): Promise<number> {
   await serial.dispose();
   if (isInterrupted) return EXIT.interrupted;
   if (serial.error !== undefined) return serialFailure(serial.error);
-  return exitStatus(end, options, image);
+  return exitStatus(end, options, () => allSymbols(readElf(image), symbolFiles));
 }
 
 interface RunResult {
@@ -94,13 +97,12 @@ function serialFailure(error: NodeJS.ErrnoException): number {
   return EXIT.failure;
 }
 
-function exitStatus(end: StopReason, options: RunArguments, image: Uint8Array): number {
+function exitStatus(end: StopReason, options: RunArguments, symbols: () => SymbolTable): number {
   switch (end.kind) {
     case 'debug-exit':
       return (options.exitCode === 'qemu' ? (end.value << 1) | 1 : end.value) & 0xff;
     case 'triple-fault': {
-      const symbols = SymbolTable.fromElf(readElf(image));
-      for (const line of describeTripleFault(end.report, symbols)) say(line);
+      for (const line of describeTripleFault(end.report, symbols())) say(line);
       return EXIT.tripleFault;
     }
     case 'budget':

@@ -25,11 +25,13 @@ import {
   type MachineArguments,
 } from './machine-arguments.ts';
 import { SerialOutput } from './serial-output.ts';
+import { readSymbolFiles } from './symbol-arguments.ts';
 
 export const SERVE_EXAMPLES: readonly [string, string][] = [
   ['$0 serve', 'boot the example kernel, listen on 127.0.0.1:1234'],
   ['$0 serve kernel.elf --wait --listen 127.0.0.1:0', 'halt at the entry; any free port'],
   ['$0 serve --listen unix:/tmp/exo.sock --console', 'a Unix socket; type to the guest'],
+  ['$0 serve stripped.elf --symbols kernel.elf', 'symbols from another file'],
   ["gdb -ex 'target remote | $0 serve --listen stdio'", 'let gdb start the server'],
 ];
 
@@ -94,6 +96,7 @@ export interface ServeArguments extends MachineArguments {
 export async function serve(options: ServeArguments): Promise<number> {
   const address = parseAddress(options.listen);
   const image = readImage(options.image);
+  const symbolFiles = readSymbolFiles(options.symbols);
   const logs = await openLogs(options.logLevel, options.tracePackets);
   const usesStdio = address.kind === 'stdio';
   const serial = SerialOutput.open(options.serial ?? (usesStdio ? 'none' : 'stdio'));
@@ -106,6 +109,7 @@ export async function serve(options: ServeArguments): Promise<number> {
     machine,
     image,
     imageName: options.image,
+    symbolFiles,
     onQuit: () => end.come(),
   });
   const session = {

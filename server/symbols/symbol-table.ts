@@ -28,11 +28,14 @@ const TYPE = { none: 0, object: 1, function: 2 } as const;
 const UNSIZED_REACH = 0x1000n;
 
 export class SymbolTable {
+  /** As they were given: the first of a name is the one that `find` gives. */
+  readonly #given: readonly ElfSymbol[];
   /** Ascending by address; of several names for one place the preferred one comes last. */
   readonly #sorted: readonly ElfSymbol[];
   readonly #byName = new Map<string, ElfSymbol>();
 
   constructor(symbols: readonly ElfSymbol[]) {
+    this.#given = symbols;
     this.#sorted = [...symbols].sort(compareSymbols);
     for (const symbol of symbols) {
       if (!this.#byName.has(symbol.name)) this.#byName.set(symbol.name, symbol);
@@ -45,6 +48,23 @@ export class SymbolTable {
     if (file === undefined || table === undefined) return new SymbolTable([]);
     const names = file.sections[table.link]?.content ?? new Uint8Array();
     return new SymbolTable(readSymbols(table, names, file.is64Bit));
+  }
+
+  /** Several tables as one: of several symbols with a name the first table's is found. */
+  static joined(tables: readonly SymbolTable[]): SymbolTable {
+    const [only, ...others] = tables;
+    if (only !== undefined && others.length === 0) return only;
+    return new SymbolTable(tables.flatMap((table) => [...table.#given]));
+  }
+
+  /** Every symbol this many bytes higher, modulo 2^64. */
+  movedBy(offset: bigint): SymbolTable {
+    if (offset === 0n) return this;
+    const moved = this.#given.map((symbol) => ({
+      ...symbol,
+      address: BigInt.asUintN(64, symbol.address + offset),
+    }));
+    return new SymbolTable(moved);
   }
 
   get size(): number {

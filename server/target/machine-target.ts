@@ -9,11 +9,17 @@ import { GuestView } from '../awareness/guest-view.ts';
 import type { FaultRecord } from '../monitor/monitor-command.ts';
 import { MonitorCommands } from '../monitor/monitor-commands.ts';
 import { readElf } from '../symbols/elf-file.ts';
-import { SymbolTable } from '../symbols/symbol-table.ts';
+import { allSymbols, type SymbolFile } from '../symbols/symbol-file.ts';
 import { describeTripleFault } from './exception-text.ts';
 import { MachineAgent } from './machine-agent.ts';
 import { MachineBreakpoints } from './machine-breakpoints.ts';
-import { MachineFiles, type OfferedFile, bootPath } from './machine-files.ts';
+import {
+  bootPath,
+  executablePath,
+  MachineFiles,
+  type OfferedFile,
+  offeredSymbolFiles,
+} from './machine-files.ts';
 import { MachineMemory } from './machine-memory.ts';
 import { MachinePump } from './machine-pump.ts';
 import { MachineRegisters } from './machine-registers.ts';
@@ -46,6 +52,8 @@ export interface MachineTargetOptions {
   readonly imageName: string;
   /** Modules that debuggers may read; see `bootPath`. Programs in the image are found there. */
   readonly files?: readonly OfferedFile[];
+  /** Symbols beside the image's own. */
+  readonly symbolFiles?: readonly SymbolFile[];
   /** `monitor quit`, after its answer has left. Absent: the command is refused. */
   readonly onQuit?: () => void;
   /** Milliseconds, monotonic; for tests. */
@@ -97,12 +105,13 @@ export class MachineTarget implements Target {
     this.memory = new MachineMemory(machine, this.#threads, forget);
     this.#agent = new MachineAgent(machine, this.#guest);
     this.breakpoints = new MachineBreakpoints(machine, this.#agent);
-    const executable = { path: bootPath(options.imageName), content: image };
+    const { imageName, symbolFiles = [] } = options;
     const elf = readElf(image);
-    this.files = new MachineFiles(elf === undefined ? undefined : executable.path, [
+    this.files = new MachineFiles(executablePath(imageName, elf, symbolFiles), [
       ...(kernel?.programs ?? []),
       ...(options.files ?? []),
-      executable,
+      ...offeredSymbolFiles(symbolFiles),
+      { path: bootPath(imageName), content: image },
     ]);
     this.#pump = new MachinePump(
       machine,
@@ -113,7 +122,7 @@ export class MachineTarget implements Target {
       machine,
       guest: this.#guest,
       forks: this.#forks,
-      symbols: SymbolTable.fromElf(elf),
+      symbols: allSymbols(elf, symbolFiles),
       fault: () => (this.#pump.isRunning ? undefined : this.#fault),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
