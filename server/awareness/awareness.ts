@@ -79,10 +79,21 @@ export interface GuestProgram {
   readonly content: Uint8Array;
 }
 
+/** A system call that the kernel answers. */
+export interface GuestSystemCall {
+  /** What the program puts into rax. */
+  readonly number: number;
+  readonly name: string;
+  /** The function that handles it. */
+  readonly handler: bigint;
+}
+
 export interface KernelAwareness {
   /** e.g. `Exo-OS 0.1`. */
   readonly kernelName: string;
   readonly programs: readonly GuestProgram[];
+  /** Ascending by number; empty where the image does not tell. */
+  readonly systemCalls: readonly GuestSystemCall[];
   readonly forkEntryPoints: readonly ForkEntryPoint[];
   /** Names of the registers that a fork must carry over to the child unchanged, except rsp. */
   readonly capturedRegisterNames: readonly string[];

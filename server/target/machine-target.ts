@@ -24,12 +24,14 @@ import { MachineMemory } from './machine-memory.ts';
 import { MachinePump } from './machine-pump.ts';
 import { MachineRegisters } from './machine-registers.ts';
 import { MACHINE_PROCESS, MachineThreads, tidOfNumber } from './machine-threads.ts';
+import { osDataTables } from './os-data-tables.ts';
 import { PlanRunner, type RunEnd } from './plan-runner.ts';
 import { planResume } from './resume-plan.ts';
 import type {
   MemoryRegion,
   MonitorRequest,
   MonitorResult,
+  OsDataTable,
   StopCause,
   Target,
   TargetIdentity,
@@ -65,6 +67,7 @@ export class MachineTarget implements Target {
   readonly memory: MachineMemory;
   readonly breakpoints: MachineBreakpoints;
   readonly files: MachineFiles;
+  readonly osData: readonly OsDataTable[];
   readonly monitor = {
     run: (request: MonitorRequest): MonitorResult => this.#runMonitor(request),
   };
@@ -94,9 +97,11 @@ export class MachineTarget implements Target {
   #told: { readonly rip: bigint; readonly icount: bigint } | undefined;
 
   constructor(options: MachineTargetOptions) {
-    const { machine, image } = options;
+    const { machine, image, imageName, symbolFiles = [] } = options;
     this.#machine = machine;
-    const kernel = findKernelAwareness(image);
+    const elf = readElf(image);
+    const symbols = allSymbols(elf, symbolFiles);
+    const kernel = findKernelAwareness(image, symbols);
     this.#guest = new GuestView(machine, kernel);
     this.#threads = new MachineThreads(this.#guest);
     this.#forks = kernel === undefined ? undefined : new ForkLog(machine, kernel);
@@ -105,8 +110,6 @@ export class MachineTarget implements Target {
     this.memory = new MachineMemory(machine, this.#threads, forget);
     this.#agent = new MachineAgent(machine, this.#guest);
     this.breakpoints = new MachineBreakpoints(machine, this.#agent);
-    const { imageName, symbolFiles = [] } = options;
-    const elf = readElf(image);
     this.files = new MachineFiles(executablePath(imageName, elf, symbolFiles), [
       ...(kernel?.programs ?? []),
       ...(options.files ?? []),
@@ -122,11 +125,12 @@ export class MachineTarget implements Target {
       machine,
       guest: this.#guest,
       forks: this.#forks,
-      symbols: allSymbols(elf, symbolFiles),
+      symbols,
       fault: () => (this.#pump.isRunning ? undefined : this.#fault),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
     });
+    this.osData = osDataTables({ machine, guest: this.#guest, forks: this.#forks, symbols });
     this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
   }
 

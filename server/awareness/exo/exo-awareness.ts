@@ -7,6 +7,7 @@ import type {
   ForkRecord,
   GuestProcess,
   GuestProgram,
+  GuestSystemCall,
   GuestThread,
   KernelAwareness,
   Listing,
@@ -21,30 +22,47 @@ import {
   findDescriptor,
 } from './descriptor.ts';
 import { embeddedPrograms } from './programs.ts';
+import { systemCalls } from './system-calls.ts';
 import { type ListElement, StructureFields, walkList } from './structures.ts';
 
 /** `flags` bit 0 of a ring entry. */
 const FROM_STALE = 1;
 const FORK_KINDS = ['fork', 'vfork'];
 
-/** The awareness of an Exo kernel's image; undefined for any other image. */
-export function findExoKernel(image: Uint8Array): KernelAwareness | undefined {
+/**
+ * The awareness of an Exo kernel's image; undefined for any other image. `symbols`: the image's, or
+ * those that the user gave for it.
+ */
+export function findExoKernel(
+  image: Uint8Array,
+  symbols?: SymbolTable,
+): KernelAwareness | undefined {
   const descriptor = findDescriptor(image);
   const file = readElf(image);
   if (descriptor === undefined || file === undefined) return undefined;
-  return new ExoAwareness(descriptor, embeddedPrograms(file, SymbolTable.fromElf(file)));
+  const names = symbols ?? SymbolTable.fromElf(file);
+  const content = {
+    programs: embeddedPrograms(file, names),
+    systemCalls: systemCalls(file, names),
+  };
+  return new ExoAwareness(descriptor, content);
 }
 
 class ExoAwareness implements KernelAwareness {
   readonly kernelName: string;
   readonly programs: readonly GuestProgram[];
+  readonly systemCalls: readonly GuestSystemCall[];
   readonly forkEntryPoints: readonly ForkEntryPoint[];
   readonly forkRecordsKept: number;
   readonly capturedRegisterNames = CAPTURED_REGISTERS;
   readonly #descriptor: ExoDescriptor;
 
-  constructor(descriptor: ExoDescriptor, programs: readonly GuestProgram[]) {
-    this.programs = programs;
+  constructor(
+    descriptor: ExoDescriptor,
+    content: Pick<KernelAwareness, 'programs' | 'systemCalls'>,
+  ) {
+    this.programs = content.programs;
+    this.systemCalls = content.systemCalls;
     this.#descriptor = descriptor;
     this.kernelName = descriptor.kernelName;
     const { fork_entry_address, vfork_entry_address } = descriptor.header;

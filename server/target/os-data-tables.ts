@@ -1,0 +1,124 @@
+/**
+ * The tables of gdb's `info os` (GDB manual, "Operating System Auxiliary Information"), which MI has as
+ * `-info-os` for editors: the guest's threads, processes, forks and system calls, and the machine's
+ * devices. Rows have all columns, because gdb takes a table's columns from its first row; long ones
+ * come last, because gdb pads all to ten characters.
+ */
+import type { MachineControl, MachineView } from '../../machine/index.ts';
+import type { GuestProcess, GuestThread } from '../awareness/awareness.ts';
+import type { ForkEntry, ForkLog } from '../awareness/fork-log.ts';
+import { forkVerdict } from '../awareness/fork-verdict.ts';
+import type { GuestView } from '../awareness/guest-view.ts';
+import type { SymbolTable } from '../symbols/symbol-table.ts';
+import { numberOfThread } from './machine-threads.ts';
+import type { OsDataTable } from './target.ts';
+
+export interface OsDataSources {
+  readonly machine: MachineView & Pick<MachineControl, 'describeDevices'>;
+  readonly guest: GuestView;
+  /** Absent: not a kernel that the server knows. */
+  readonly forks: ForkLog | undefined;
+  readonly symbols: SymbolTable;
+}
+
+type Row = Readonly<Record<string, string>>;
+
+/** A kernel that the server does not know has its devices only. */
+export function osDataTables(sources: OsDataSources): readonly OsDataTable[] {
+  const { machine, guest, forks, symbols } = sources;
+  const devices = table('devices', "the machine's devices and their state", () =>
+    machine.describeDevices().map(({ name, text }) => ({ device: name, state: text })),
+  );
+  const { kernel } = guest;
+  if (kernel === undefined || forks === undefined) return [devices];
+  return [
+    table('threads', "the guest's threads", () => threadRows(sources)),
+    table('processes', "the guest's processes", () => processRows(guest)),
+    table('forks', 'all forks since boot, newest first, with a verdict', () =>
+      forks
+        .entries()
+        .toReversed()
+        .map((entry) => forkRow(entry, symbols)),
+    ),
+    table('syscalls', "the guest kernel's system calls", () =>
+      kernel.systemCalls.map(({ number, name, handler }) => ({
+        number: `${number}`,
+        name,
+        handler: place(handler, symbols.describe(handler)),
+      })),
+    ),
+    devices,
+  ];
+}
+
+function table(name: string, description: string, rows: () => readonly Row[]): OsDataTable {
+  return { name, description, rows: () => rows().map((row) => new Map(Object.entries(row))) };
+}
+
+function threadRows({ machine, guest, symbols }: OsDataSources): Row[] {
+  guest.forget();
+  const current = guest.currentThread()?.tid;
+  return guest.threads().items.map((thread) => {
+    const isOnCpu = thread.tid === current;
+    const rip = isOnCpu ? machine.readRegister('rip') : thread.registers.get('rip');
+    return threadRow(thread, isOnCpu, place(rip, symbols.describe(rip ?? 0n)));
+  });
+}
+
+function threadRow(thread: GuestThread, isOnCpu: boolean, at: string): Row {
+  return {
+    thread: `${numberOfThread(thread.tid)}`,
+    tid: `${thread.tid}`,
+    pid: `${thread.pid}`,
+    mode: thread.mode,
+    state: isOnCpu ? 'running' : thread.state,
+    switches: `${thread.switchCount}`,
+    name: thread.name,
+    at,
+    'waits for': isOnCpu ? '' : (thread.waitsFor ?? ''),
+  };
+}
+
+function processRows(guest: GuestView): Row[] {
+  guest.forget();
+  const threads = guest.threads().items;
+  return guest.processes().items.map((process) => {
+    const own = threads.filter(({ pid }) => pid === process.pid).map(({ tid }) => tid);
+    return processRow(process, own.join(' '));
+  });
+}
+
+function processRow(process: GuestProcess, tids: string): Row {
+  return {
+    pid: `${process.pid}`,
+    parent: `${process.parentPid}`,
+    mode: process.mode,
+    state: process.state,
+    forks: `${process.forkCount}`,
+    name: process.name,
+    ending: process.ending ?? '',
+    tids,
+  };
+}
+
+function forkRow(entry: ForkEntry, symbols: SymbolTable): Row {
+  const { number, sighting, record } = entry;
+  const returnsTo = sighting?.returnAddress ?? record?.derivedRip;
+  return {
+    fork: `${number}`,
+    kind: sighting?.kind ?? record?.kind ?? '',
+    'parent tid': `${sighting?.thread?.tid ?? record?.parentTid ?? ''}`,
+    'parent pid': `${sighting?.thread?.pid ?? record?.parentPid ?? ''}`,
+    'child tid': `${record?.childTid ?? ''}`,
+    'child pid': `${record?.childPid ?? ''}`,
+    'returns to': place(returnsTo, symbols.describeReturn(returnsTo ?? 0n)),
+    verdict: forkVerdict(entry).kind,
+  };
+}
+
+/** `0xffffffff80101234 <sys_fork+4>`; empty for what is not known. */
+function place(address: bigint | undefined, symbol: string): string {
+  if (address === undefined) return '';
+  const digits = `0x${address.toString(16).padStart(16, '0')}`;
+  return symbol === '' ? digits : `${digits} <${symbol}>`;
+}
