@@ -16,7 +16,13 @@ export type {
 } from './machine-interface.ts';
 export { disassemble, type DisassembledInstruction } from './decoder/disassemble.ts';
 export { DEFAULT_ENGINE, DEFAULT_MEMORY_BYTES, Machine } from './machine.ts';
-export type { RaisedException, StopReason, TripleFaultReport, WatchKind } from './stop-reason.ts';
+export type {
+  RaisedException,
+  StopReason,
+  SystemCallStop,
+  TripleFaultReport,
+  WatchKind,
+} from './stop-reason.ts';
 export { TICKS_PER_INSTRUCTION, TICKS_PER_SECOND } from './clock/virtual-clock.ts';
 export {
   explainWalk,

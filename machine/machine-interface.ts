@@ -171,6 +171,10 @@ export interface MachineControl {
     predicate?: StopPredicate,
   ): void;
   removeWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void;
+  /** Run stops at entry to and return from these system calls (SYSCALL, INT 0x80). */
+  catchSystemCalls(numbers: ReadonlySet<number> | 'all' | 'none'): void;
+  /** Run stops before exceptions of these vectors are delivered; resuming delivers them. */
+  catchExceptions(vectors: ReadonlySet<number>): void;
   /** Calls `hook` whenever control reaches `linear`, before the instruction; returns its remover. */
   addExecutionHook(linear: bigint, hook: ExecutionHook): () => void;
   /** Bytes for COM1's receiver, as if typed. */

@@ -8,6 +8,7 @@ import { planBoot } from './boot/loader.ts';
 import { VirtualClock } from './clock/event-queue.ts';
 import { Cpu } from './cpu/cpu.ts';
 import { fxsaveImage } from './cpu/fxsave.ts';
+import type { SystemCallFilter } from './cpu/transfer-watch.ts';
 import { createDevices, type DeviceList } from './devices/device-list.ts';
 import type { Engine } from './engine.ts';
 import { ExecutionHooks } from './execution-hooks.ts';
@@ -130,6 +131,7 @@ export class Machine implements MachineView, MachineControl {
   }
 
   readRegister(name: string): bigint | undefined {
+    if (name === 'orig_rax') return this.loop.systemCallNumber();
     return readRegister(this.state, name);
   }
 
@@ -191,6 +193,14 @@ export class Machine implements MachineView, MachineControl {
 
   addExecutionHook(linear: bigint, hook: ExecutionHook): () => void {
     return this.hooks.addHook(linear, hook);
+  }
+
+  catchSystemCalls(numbers: SystemCallFilter): void {
+    this.cpu.watch.systemCalls = numbers;
+  }
+
+  catchExceptions(vectors: ReadonlySet<number>): void {
+    this.cpu.watch.exceptions = vectors;
   }
 
   addWatchpoint(

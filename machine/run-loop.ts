@@ -12,7 +12,7 @@ import {
   isSingleStepping,
   takeDebugTrap,
 } from './cpu/debug-registers.ts';
-import { deliverException, deliverInterrupt } from './cpu/exceptions.ts';
+import { deliverException, deliverInterrupt, isHeldBack } from './cpu/exceptions.ts';
 import { RFLAGS_IF } from './cpu/rflags.ts';
 import type { InterruptController } from './devices/interrupt-controller.ts';
 import type { Engine } from './engine.ts';
@@ -47,6 +47,12 @@ export class RunLoop {
   private readonly parts: RunLoopParts;
   private requested: MachineRequest | undefined;
   private hasGuestBreakpoints = false;
+  /** Exceptions that the debugger has been told of at this position: to be delivered now. */
+  private told: { rip: bigint; icount: bigint; readonly vectors: Set<number> } | undefined;
+  /** Of the system call at which the last run stopped. */
+  private systemCall: { readonly number: bigint; readonly icount: bigint } | undefined;
+  /** A system call at whose instruction the last run stopped for a watchpoint: told next. */
+  private late: StopReason | undefined;
   /** The breakpoint that stands at this position is to be passed. */
   private passed: { readonly rip: bigint; readonly icount: bigint } | undefined;
 
@@ -59,8 +65,19 @@ export class RunLoop {
     this.parts.cpu.requestExit();
   }
 
+  /** orig_rax at a stop in a system call; -1 elsewhere. */
+  systemCallNumber(): bigint {
+    const { systemCall } = this;
+    if (systemCall === undefined) return -1n;
+    return systemCall.icount === this.parts.cpu.state.icount ? systemCall.number : -1n;
+  }
+
   reset(): void {
     this.requested = undefined;
+    this.told = undefined;
+    this.systemCall = undefined;
+    this.late = undefined;
+    this.parts.cpu.watch.reset();
     this.parts.hooks.reset();
   }
 
@@ -69,6 +86,8 @@ export class RunLoop {
     const { state } = cpu;
     const end = state.icount + BigInt(options.budget);
     this.passed = options.passBreakpoint === true ? this.position() : undefined;
+    const late = this.takeLate();
+    if (late !== undefined) return late;
     let lastRetired = state.icount;
     for (let turns = 0; ; turns++) {
       if (state.icount !== lastRetired) turns = 0;
@@ -154,6 +173,7 @@ export class RunLoop {
     const isTrapping = isSingleStepping(state);
     const budget = isTrapping || isStep ? 1n : this.untilNextEvent(left);
     state.exitRequest = 0;
+    state.watchedTransfers = cpu.watch.beginRun();
     // Whatever changes it while the engine runs asks for an exit.
     state.interruptPending = interrupts.hasInterrupt() || interrupts.hasNmi() ? 1 : 0;
     const exit = engine.run(Number(budget), isPassing);
@@ -163,7 +183,7 @@ export class RunLoop {
         return this.afterInstructions(isTrapping);
       case 'fault': {
         cpu.memory.discardPending();
-        return this.deliver(exit.fault) ?? (isStep ? { kind: 'step' } : undefined);
+        return this.deliver(exit.fault, true) ?? (isStep ? { kind: 'step' } : undefined);
       }
       case 'breakpoint':
         return this.atBreakpoint();
@@ -186,6 +206,7 @@ export class RunLoop {
     memory.commitPending();
     const trap = this.guestDebugTrap(isTrapping);
     if (trap !== undefined) return trap;
+    const call = this.systemCallStop();
     const hits = memory.takeWatchHits();
     const hit = hits.find(({ predicate }) => predicate?.(this.parts.view) ?? true);
     if (this.requested !== undefined) {
@@ -193,8 +214,36 @@ export class RunLoop {
       this.requested = undefined;
       return requested;
     }
-    if (hit !== undefined) return { kind: 'watchpoint', address: hit.address, watch: hit.watch };
-    return undefined;
+    if (hit === undefined) return call;
+    this.late = call;
+    return { kind: 'watchpoint', address: hit.address, watch: hit.watch };
+  }
+
+  private takeLate(): StopReason | undefined {
+    const { late } = this;
+    this.late = undefined;
+    return this.systemCallNumber() === -1n ? undefined : late;
+  }
+
+  private systemCallStop(): StopReason | undefined {
+    const { state, watch } = this.parts.cpu;
+    const stop = watch.takeSystemCall();
+    if (stop === undefined) return undefined;
+    this.systemCall = { number: BigInt(stop.number), icount: state.icount };
+    return { kind: 'system-call', ...stop };
+  }
+
+  /** Whether the debugger is to hear of an exception first; it is told of each once. */
+  private isToBeTold(raised: GuestFault): boolean {
+    const { cpu } = this.parts;
+    if (!cpu.watch.isCaught(raised)) return false;
+    const { rip, icount } = this.position();
+    if (this.told?.rip !== rip || this.told.icount !== icount) {
+      this.told = { rip, icount, vectors: new Set() };
+    }
+    if (this.told.vectors.has(raised.vector)) return false;
+    this.told.vectors.add(raised.vector);
+    return true;
   }
 
   /** #DB after an instruction: TF, or a data watch of the guest's own. */
@@ -203,11 +252,17 @@ export class RunLoop {
     return trap === undefined ? undefined : this.deliver(trap);
   }
 
-  /** Delivers an exception at the present instruction. */
-  private deliver(raised: GuestFault): StopReason | undefined {
+  /**
+   * Delivers an exception at the present instruction. One that the instruction raises again when it
+   * is executed again can be held back for the debugger to see first.
+   */
+  private deliver(raised: GuestFault, isRepeatable = false): StopReason | undefined {
     const { cpu } = this.parts;
-    const report = deliverException(cpu, raised, cpu.state.rip);
-    if (report !== undefined) return { kind: 'triple-fault', report };
+    const isCaught = (next: GuestFault): boolean => isRepeatable && this.isToBeTold(next);
+    const report = deliverException(cpu, raised, cpu.state.rip, isCaught);
+    if (report !== undefined) {
+      return { kind: isHeldBack(report) ? 'exception' : 'triple-fault', report };
+    }
     cpu.memory.commitPending();
     return undefined;
   }

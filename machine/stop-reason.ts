@@ -19,12 +19,21 @@ export type StopReason =
     }
   /** A single step has retired (or its exception or interrupt was delivered). */
   | { readonly kind: 'step' }
+  /** A system call has been entered, or one that was entered has returned; that has retired. */
+  | ({ readonly kind: 'system-call' } & SystemCallStop)
+  /** An exception that a debugger catches is about to be delivered; the last of the chain is it. */
+  | { readonly kind: 'exception'; readonly report: TripleFaultReport }
   /** The guest wrote `value` to the debug-exit port; the write has retired. */
   | { readonly kind: 'debug-exit'; readonly value: number }
   /** The guest asked for a reset (8042, port 0x92 or 0xcf9). */
   | { readonly kind: 'reset-request' }
   /** An exception during the delivery of a double fault. The state is that before delivery. */
   | { readonly kind: 'triple-fault'; readonly report: TripleFaultReport };
+
+export interface SystemCallStop {
+  readonly phase: 'entry' | 'return';
+  readonly number: number;
+}
 
 export interface TripleFaultReport {
   /**

@@ -99,6 +99,7 @@ export class SessionContext implements PacketContext {
     this.holdings.savedRegisters.clear();
     this.holdings.transfers.clear();
     await target.breakpoints.removeAllOf(this.owner);
+    target.catchSystemCalls?.('none');
     seat.release(this.owner);
     log.info({}, 'debugger detached');
     const isToRun = options?.stayHalted !== true && onDetach === 'run';

@@ -6,6 +6,7 @@ import type { Clock } from '../clock/virtual-clock.ts';
 import type { PortWidth } from '../devices/device.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
 import type { CpuState } from '../state/fields.ts';
+import { TransferWatch } from './transfer-watch.ts';
 import { RFLAGS_AC, RFLAGS_IF, RFLAGS_RF, RFLAGS_TF, readRflags, writeRflags } from './rflags.ts';
 
 /** The I/O address space, as devices/port-bus.ts implements it. */
@@ -57,6 +58,8 @@ export class Cpu {
   halted = false;
   /** Can INVLPG of this address, in halves, change what code there is? The engine knows. */
   mayChangeCode: (linearLow: number, linearHigh: number) => boolean = () => true;
+  /** What the debugger wants to hear of. */
+  readonly watch = new TransferWatch();
   private readonly noted = new Set<string>();
   private readonly note: (text: string) => void;
 

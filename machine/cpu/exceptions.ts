@@ -37,27 +37,37 @@ const CONTRIBUTORY: ReadonlySet<number> = new Set([
 /**
  * Delivers an exception that an instruction raised. `rip` is what is pushed: the faulting
  * instruction's offset for a fault, the next one's for a trap (#DB of a single step). A report
- * means that the CPU has shut down; its state is then that before the delivery, but for CR2.
+ * means that the CPU has shut down, or that `isCaught` has held an exception back (`isHeldBack`); the
+ * state is then that before the delivery, but for CR2 where a page fault came earlier in the chain.
  */
 export function deliverException(
   cpu: Cpu,
   raised: GuestFault,
   rip: bigint,
+  isCaught: (exception: GuestFault) => boolean = () => false,
 ): TripleFaultReport | undefined {
   const chain: GuestFault[] = [];
   for (let next: GuestFault | undefined = raised; next !== undefined;) {
     const last = chain.at(-1);
     chain.push(next);
     if (last?.vector === VECTOR.DF) return report(cpu, chain, rip);
+    const isDouble = last !== undefined && makesDoubleFault(last.vector, next.vector);
+    if (!isDouble && isCaught(next)) return report(cpu, chain, rip);
     if (next.address !== undefined) cpu.state.cr2 = next.address;
-    if (last !== undefined && makesDoubleFault(last.vector, next.vector)) {
+    if (isDouble) {
       next = fault(VECTOR.DF, 0);
       chain.push(next);
+      if (isCaught(next)) return report(cpu, chain, rip);
     }
     next = enter(cpu, next, rip);
   }
   cpu.halted = false;
   return undefined;
+}
+
+/** A report that ends with an exception that could yet be delivered; a shutdown's ends behind #DF. */
+export function isHeldBack({ chain }: TripleFaultReport): boolean {
+  return chain.at(-2)?.vector !== VECTOR.DF;
 }
 
 /** Delivers an external interrupt or an NMI at the boundary before state.rip. */

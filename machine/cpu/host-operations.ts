@@ -141,11 +141,15 @@ const INTEGER_OPERATIONS: Record<Exclude<HostOperation, FloatOperation>, HostFun
     return farCall(cpu, selector(cpu), BigInt.asUintN(width, cpu.state.host1), width);
   },
   farReturn: (cpu) => farReturn(cpu, Number(cpu.state.host0), Number(cpu.state.host1)),
-  iret: (cpu) => interruptReturn(cpu, Number(cpu.state.host0)),
-  softwareInterrupt: (cpu) =>
-    softwareInterrupt(cpu, Number(cpu.state.host0), cpu.state.host1 !== 0n),
-  syscall,
-  sysret: (cpu) => sysret(cpu, Number(cpu.state.host0)),
+  iret: (cpu) => leaving(cpu, interruptReturn(cpu, Number(cpu.state.host0))),
+  softwareInterrupt(cpu) {
+    const vector = Number(cpu.state.host0);
+    const enter = (): GuestFault | undefined =>
+      softwareInterrupt(cpu, vector, cpu.state.host1 !== 0n);
+    return cpu.watch.isSystemCallVector(vector) ? entering(cpu, enter) : enter();
+  },
+  syscall: (cpu) => entering(cpu, () => syscall(cpu)),
+  sysret: (cpu) => leaving(cpu, sysret(cpu, Number(cpu.state.host0))),
   sysenter,
   sysexit: (cpu) => sysexit(cpu, Number(cpu.state.host0)),
 
@@ -233,4 +237,23 @@ function selector({ state }: Cpu): number {
 
 function portWidth(width: bigint): PortWidth {
   return width === 8n ? 8 : width === 16n ? 16 : 32;
+}
+
+/** A way into the kernel that may be a system call. */
+function entering(cpu: Cpu, enter: () => GuestFault | undefined): GuestFault | undefined {
+  if (cpu.state.watchedTransfers === 0) return enter();
+  const entered = cpu.watch.entering(cpu.state);
+  const failed = enter();
+  if (failed !== undefined) return failed;
+  entered();
+  cpu.requestExit();
+  return undefined;
+}
+
+/** A way out of it that has worked, or the fault that it has met. */
+function leaving(cpu: Cpu, failed: GuestFault | undefined): GuestFault | undefined {
+  if (failed !== undefined || cpu.state.watchedTransfers === 0) return failed;
+  cpu.watch.returned(cpu.state);
+  cpu.requestExit();
+  return undefined;
 }

@@ -43,6 +43,11 @@ const SEGMENTS_TO_DROP = ['es', 'ds', 'fs', 'gs'] as const;
 const c64 = (o: Operations, value: bigint | number): Value => o.constant(value, 64);
 const field64 = (o: Operations, name: string): Value => o.zeroExtend(o.readField(name), 64);
 
+/** A debugger wants to hear of it: then it is the machine's (cpu/transfer-watch.ts). */
+function isUnwatched(o: Operations): Condition {
+  return o.isZero(o.readField('watchedTransfers'));
+}
+
 function all(o: Operations, ...conditions: Condition[]): Condition {
   return conditions.reduce((left, right) => o.both(left, right));
 }
@@ -168,6 +173,7 @@ export function enterHandler(o: Operations, event: HandlerEvent, otherwise: () =
   const frame = o.locate(o.subtract(top, o.subtract(c64(o, 8), errorBytes)), 48, 'write', 'kernel');
   const isCommon = all(
     o,
+    isUnwatched(o),
     o.isLocated(table),
     isInTable,
     isGate,
@@ -263,6 +269,7 @@ export function returnFromHandler(o: Operations, otherwise: () => void): void {
   const goesOut = o.negated(o.isZero(level));
   const isCommon = all(
     o,
+    isUnwatched(o),
     o.isLocated(frame),
     isCode64(o, code),
     o.equal(code.level, level),
@@ -342,7 +349,8 @@ const isSystemCallEnabled = (o: Operations): Condition =>
   o.negated(o.isZero(o.and(o.readField('efer'), c64(o, 1))));
 
 export function systemCall(o: Operations, otherwise: () => void): void {
-  const isCommon = o.both(isSystemCallEnabled(o), o.isZero(systemFlags(o, TF | RF | VM)));
+  const isPlain = o.isZero(systemFlags(o, TF | RF | VM));
+  const isCommon = all(o, isUnwatched(o), isSystemCallEnabled(o), isPlain);
   o.when(
     isCommon,
     () => {
@@ -368,6 +376,7 @@ export function systemReturn(o: Operations, otherwise: () => void): void {
   const flags = o.readRegister('r11', 64);
   const isCommon = all(
     o,
+    isUnwatched(o),
     isSystemCallEnabled(o),
     isCanonical(o, target),
     // RF and VM are dropped, so that they do not matter here.

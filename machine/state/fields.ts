@@ -61,6 +61,8 @@ const U32 = [
   'mapGeneration',
   /** 1 if an interrupt may be waiting: setting IF must then let the machine look. */
   'interruptPending',
+  /** Not 0: a debugger wants to hear of system calls or exceptions (cpu/transfer-watch.ts). */
+  'watchedTransfers',
   /** 1 when the machine must leave generated code after the present instruction. */
   'exitRequest',
   /** Vector (0–31) and flags of a fault on its way out of generated code. */

@@ -117,6 +117,8 @@ function exitStatus(end: StopReason, options: RunArguments, symbols: () => Symbo
     case 'breakpoint':
     case 'watchpoint':
     case 'step':
+    case 'system-call':
+    case 'exception':
       throw new Error(`a run without a debugger ended with ${end.kind}`);
   }
 }

@@ -1,6 +1,7 @@
 /**
  * The one list of monitor commands, in the order of their help.
  */
+import { catchCommand } from './catch.ts';
 import { devicesCommand } from './devices.ts';
 import { forksCommand } from './forks.ts';
 import { helpCommand } from './help.ts';
@@ -43,6 +44,7 @@ export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
   translateCommand,
   physicalMemoryCommand,
   disassembleCommand,
+  catchCommand,
   whyCommand,
   serialCommand,
   icountCommand,

@@ -6,6 +6,7 @@ import type { MachineControl, MachineView, TripleFaultReport } from '../../machi
 import type { ForkLog } from '../awareness/fork-log.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
+import type { ExceptionCatches } from '../target/exception-catches.ts';
 import type { MonitorAccess } from '../target/target.ts';
 
 /** What commands may use. */
@@ -19,6 +20,8 @@ export interface MonitorContext {
   readonly selectedTid: number;
   /** The exceptions of the present stop, if a triple fault or a caught exception made it. */
   readonly fault?: () => FaultRecord | undefined;
+  /** The exceptions that stop the machine before they are delivered. */
+  readonly catches?: ExceptionCatches;
   /** Power cycle; a running machine goes on running. */
   reset(): void;
   /** Ends the server, when called; absent where that is not offered. */

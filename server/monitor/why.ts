@@ -21,9 +21,9 @@ export const whyCommand = defineMonitorCommand({
   name: 'why',
   syntax: 'why [VECTOR]',
   access: 'look',
-  summary: 'explains a triple fault, link by link',
+  summary: 'explains a triple fault or a caught exception, link by link',
   help: [
-    'After a triple fault: every exception with its cause (for a page fault the',
+    'After a triple fault or a caught exception: every exception with its cause (for a page fault the',
     "page walk), then what the IDT, the GDT, the TSS and the stack's page tables say about its handler.",
     'With VECTOR: whether that exception could be delivered in the present state.',
   ].join('\n'),
@@ -42,7 +42,7 @@ export const whyCommand = defineMonitorCommand({
     const record = context.fault?.();
     if (record === undefined) {
       throw new MonitorError(
-        'nothing to explain: no triple fault made this stop; `why VECTOR` asks about one exception',
+        'nothing to explain: no triple fault or caught exception made this stop; `why VECTOR` asks about one',
       );
     }
     return [

@@ -8,7 +8,7 @@ import { reply, type Reply } from '../rsp/reply.ts';
 import type { TargetIdentity, TargetStop, TargetThread } from '../target/target.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import type { PacketContext } from './packet-context.ts';
-import { threadStopText } from './stop-reply.ts';
+import { systemCallText, threadStopText } from './stop-reply.ts';
 
 /** lldb divides its work by this; the machine has no limit of its own. */
 const WATCHPOINTS_OFFERED = 32;
@@ -78,6 +78,8 @@ function jsonReason(stop: Extract<TargetStop, { kind: 'stopped' }>): object {
       return { signal, reason: 'trace' };
     case 'exception':
       return { signal, reason: 'exception', description: cause.description };
+    case 'system-call':
+      return { signal, reason: 'exception', description: systemCallText(cause) };
     case 'watchpoint':
       return { signal, reason: 'watchpoint', description: `${cause.address} 0` };
     case 'interrupt':

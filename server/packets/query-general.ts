@@ -8,6 +8,9 @@ import { reply } from '../rsp/reply.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import { PACKET_SIZE } from './packet-context.ts';
 
+const LARGEST_SYSTEM_CALL = 0xffff_ffff;
+const MOST_SYSTEM_CALLS = 4096;
+
 export const queries: PacketChapter = {
   title: 'Handshake and general queries',
   packets: [
@@ -81,6 +84,26 @@ export const queries: PacketChapter = {
       syntax: 'qSymbol::',
       purpose: "gdb offers to look up symbols; the server has the image's own",
       handle: () => reply.ok,
+    }),
+    definePacket({
+      name: 'QCatchSyscalls',
+      syntax: 'QCatchSyscalls:1[;number]…|0',
+      purpose: 'stop at system calls and their returns (gdb: catch syscall)',
+      announcement: 'QCatchSyscalls+',
+      isOffered: (target) => target.catchSystemCalls !== undefined,
+      handle(fields, context) {
+        fields.expect(':');
+        const isOn = fields.length(1) === 1;
+        const numbers = new Set<number>();
+        while (isOn && fields.accepts(';')) {
+          numbers.add(fields.length(LARGEST_SYSTEM_CALL));
+          if (numbers.size > MOST_SYSTEM_CALLS) fields.fail('too many system calls');
+        }
+        fields.end();
+        const all = numbers.size === 0 ? 'all' : numbers;
+        context.target.catchSystemCalls!(isOn ? all : 'none');
+        return reply.ok;
+      },
     }),
     definePacket({
       name: 'qRcmd',

@@ -81,6 +81,8 @@ function causeFields(cause: StopCause, client: PacketContext['client']): string[
       const key = { write: 'watch', read: 'rwatch', access: 'awatch' }[cause.watch];
       return [`${key}:${cause.address.toString(16)}`];
     }
+    case 'system-call':
+      return [`syscall_${cause.phase}:${cause.number.toString(16)}`];
     case 'step':
     case 'interrupt':
     case 'reset':
@@ -125,10 +127,22 @@ export function lldbReason(stop: Halt): string[] {
       return ['reason:trace'];
     case 'exception':
       return ['reason:exception', `description:${textToHex(stop.cause.description)}`];
+    case 'system-call':
+      return ['reason:exception', `description:${textToHex(systemCallText(stop.cause))}`];
     // A watchpoint is told by its `watch:` key, an interrupt and a reset by their signal.
     case 'watchpoint':
     case 'interrupt':
     case 'reset':
       return [];
   }
+}
+
+/** For clients without a word of their own for it. */
+export function systemCallText({
+  phase,
+  number,
+}: Extract<StopCause, { kind: 'system-call' }>): string {
+  return phase === 'entry'
+    ? `call to system call ${number}`
+    : `returned from system call ${number}`;
 }

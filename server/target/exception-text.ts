@@ -34,6 +34,29 @@ export function describeTripleFault(report: TripleFaultReport, symbols: SymbolTa
   ];
 }
 
+/** gdb's signal numbers for exceptions, as Linux has them; SIGSEGV for the rest. */
+const SIGNALS: Readonly<Record<number, number>> = { 0: 8, 4: 11, 6: 4, 7: 8, 16: 8, 17: 10, 19: 8 };
+const SIGSEGV = 11;
+
+/** One line about an exception that is about to be delivered, and gdb's signal for it. */
+export function describeCaught(
+  { chain, rip }: TripleFaultReport,
+  symbols: SymbolTable,
+): { readonly text: string; readonly signal: number } {
+  const { vector = 0, errorCode, address } = chain.at(-1) ?? {};
+  const symbol = symbols.describe(rip);
+  const place = symbol === '' ? hex(rip) : `${hex(rip)} <${symbol}>`;
+  const error = errorCode === undefined ? '' : `, error code ${hex(BigInt(errorCode))}`;
+  const linear = address === undefined ? '' : `, address ${hex(address)}`;
+  const text = `${exceptionName(vector)} at rip ${place}${error}${linear}`;
+  return { text, signal: SIGNALS[vector] ?? SIGSEGV };
+}
+
+/** `df`, `gp`, …: the mnemonic of the manual without its #, in lower case. */
+export function exceptionShortName(vector: number): string {
+  return /^#(\w+)/.exec(exceptionName(vector))?.[1]?.toLowerCase() ?? String(vector);
+}
+
 function hex(value: bigint): string {
   return `0x${value.toString(16)}`;
 }

@@ -2,7 +2,7 @@
  * Our machine as a `Target`: what packets ask for, answered by the emulated PC and by what the
  * server knows of the guest's kernel. It owns the run state, the pump and the log of forks.
  */
-import type { MachineControl, MachineView } from '../../machine/index.ts';
+import type { MachineControl, MachineView, TripleFaultReport } from '../../machine/index.ts';
 import { findKernelAwareness } from '../awareness/find-kernel.ts';
 import { ForkLog } from '../awareness/fork-log.ts';
 import { GuestView } from '../awareness/guest-view.ts';
@@ -10,7 +10,8 @@ import type { FaultRecord } from '../monitor/monitor-command.ts';
 import { MonitorCommands } from '../monitor/monitor-commands.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { allSymbols, type SymbolFile } from '../symbols/symbol-file.ts';
-import { describeTripleFault } from './exception-text.ts';
+import { ExceptionCatches } from './exception-catches.ts';
+import { describeCaught, describeTripleFault } from './exception-text.ts';
 import { MachineAgent } from './machine-agent.ts';
 import { MachineBreakpoints } from './machine-breakpoints.ts';
 import {
@@ -90,6 +91,7 @@ export class MachineTarget implements Target {
   /** Since the guest wrote the debug-exit port or died of a triple fault, until it runs again. */
   #hasEnded = false;
   #isDisposed = false;
+  readonly #catches: ExceptionCatches;
   /** What made the present stop, for `monitor why`. */
   #fault: FaultRecord | undefined;
   #runner: PlanRunner | undefined;
@@ -121,11 +123,13 @@ export class MachineTarget implements Target {
       (end, thread) => this.#halted(this.#describeEnd(end, thread)),
       options.now,
     );
+    this.#catches = new ExceptionCatches(machine);
     this.#monitorCommands = new MonitorCommands({
       machine,
       guest: this.#guest,
       forks: this.#forks,
       symbols,
+      catches: this.#catches,
       fault: () => (this.#pump.isRunning ? undefined : this.#fault),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
@@ -171,6 +175,9 @@ export class MachineTarget implements Target {
     this.#runner = new PlanRunner(parts, plan, isTold);
     this.#pump.start(this.#runner);
   }
+
+  readonly catchSystemCalls = (numbers: ReadonlySet<number> | 'all' | 'none'): void =>
+    this.#machine.catchSystemCalls(numbers);
 
   interrupt(): void {
     if (!this.#pump.isRunning) return;
@@ -240,7 +247,9 @@ export class MachineTarget implements Target {
 
   #halted(stop: TargetStop): void {
     this.#runner = undefined;
-    this.#hasEnded = stop.kind === 'exited' || stop.cause.kind === 'exception';
+    const isCaught = this.#fault?.kind === 'caught';
+    const isCrash = stop.kind === 'stopped' && stop.cause.kind === 'exception' && !isCaught;
+    this.#hasEnded = stop.kind === 'exited' || isCrash;
     // A machine whose guest has ended can still be looked at: `?` then tells of a stop.
     this.#stop =
       stop.kind === 'exited'
@@ -271,6 +280,10 @@ export class MachineTarget implements Target {
       }
       case 'watchpoint':
         return this.#stopped(SIGNAL.SIGTRAP, end, thread);
+      case 'system-call':
+        return this.#stopped(SIGNAL.SIGTRAP, end, thread);
+      case 'exception':
+        return this.#describeCaught(end.report, thread);
       case 'debug-exit':
         return { kind: 'exited', status: end.value & 0xff, process: MACHINE_PROCESS };
       case 'reset-request':
@@ -283,6 +296,14 @@ export class MachineTarget implements Target {
         return { ...this.#stopped(SIGNAL.SIGSEGV, cause, thread), message };
       }
     }
+  }
+
+  #describeCaught(report: TripleFaultReport, thread: ThreadNumber): TargetStop {
+    this.#fault = { ...report, kind: 'caught' };
+    const { text, signal } = describeCaught(report, this.#monitorCommands.symbols);
+    const cause = { kind: 'exception', description: text } as const;
+    const message = `${text}\nit is not delivered yet: monitor why explains, stepi enters its handler\n`;
+    return { ...this.#stopped(signal, cause, thread), message };
   }
 
   #guestReset(): TargetStop {

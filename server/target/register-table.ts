@@ -181,8 +181,8 @@ function vectorRegister(index: number): Unnumbered {
 }
 
 /**
- * orig_rax is -1: the CPU is not in a system call that could be restarted. gdb writes -1 to it
- * whenever it moves rip, and gives up if that fails.
+ * orig_rax is the number at a stop of `catch syscall`, which gdb prints; elsewhere -1: no system call
+ * that could be restarted. gdb writes -1 to it whenever it moves rip, and gives up if that fails.
  */
 const ORIG_RAX: Unnumbered = {
   name: 'orig_rax',
@@ -190,7 +190,9 @@ const ORIG_RAX: Unnumbered = {
   type: 'int',
   feature: 'linux',
   lldb: {},
-  store: (_context, into, offset) => storeInteger(-1n, 64, into, offset),
+  store: ({ machine }, into, offset) => {
+    storeInteger(machine.readRegister('orig_rax') ?? -1n, 64, into, offset);
+  },
   write: () => true,
 };
 

@@ -109,6 +109,8 @@ export type StopCause =
   | { readonly kind: 'interrupt' }
   /** Halted before its first instruction or after a reset. */
   | { readonly kind: 'reset' }
+  /** Control has entered a system call, or has come back from one. */
+  | { readonly kind: 'system-call'; readonly phase: 'entry' | 'return'; readonly number: number }
   /** Something of the guest, e.g. a triple fault; `description` is one line. */
   | { readonly kind: 'exception'; readonly description: string };
 
@@ -274,6 +276,8 @@ export interface Target {
   /** The XML of `qXfer:memory-map`, in virtual addresses; outside it gdb reads nothing. */
   readonly memoryMap?: () => Awaitable<string>;
   readonly osData?: readonly OsDataTable[];
+  /** Stops at system calls by their numbers (gdb's `catch syscall`), in every process. */
+  readonly catchSystemCalls?: (numbers: ReadonlySet<number> | 'all' | 'none') => void;
   /** Power cycle (`R`, `vRun`); leaves the target halted. */
   readonly restart?: () => Awaitable<void>;
 }

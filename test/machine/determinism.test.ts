@@ -61,6 +61,32 @@ describe('a run', () => {
     expect(fingerprint(watched)).toBe(expected);
   });
 
+  it.each(['step', 'block'] as const)(
+    'is not changed by catching every system call and exception, %s engine',
+    (engine) => {
+      const caught = kernelMachine('test', { engine });
+      caught.catchSystemCalls('all');
+      caught.catchExceptions(new Set(Array.from({ length: 32 }, (_, vector) => vector)));
+      const told = new Map<string, number>();
+      let stop = caught.run({ budget: 100_000_000, skipIdle: true });
+      for (
+        ;
+        stop.kind !== 'debug-exit';
+        stop = caught.run({ budget: 100_000_000, skipIdle: true })
+      ) {
+        const what = stop.kind === 'system-call' ? stop.phase : stop.kind;
+        told.set(what, (told.get(what) ?? 0) + 1);
+        expect(['entry', 'return', 'exception', 'budget']).toContain(what);
+      }
+      expect(fingerprint(caught)).toBe(expected);
+      const { entry = 0, return: returned = 0, exception = 0 } = Object.fromEntries(told);
+      expect(entry).toBeGreaterThan(50);
+      expect(returned).toBeGreaterThan(0.5 * entry);
+      expect(returned).toBeLessThan(entry);
+      expect(exception).toBeGreaterThan(2);
+    },
+  );
+
   it('is the same after a reset', () => {
     const machine = kernelMachine('test');
     machine.run({ budget: 1_500_000, skipIdle: true });

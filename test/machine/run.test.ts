@@ -73,6 +73,25 @@ describe('the machine', () => {
     expect(machine.run({ budget: 300 }).kind).toBe('budget');
   });
 
+  it.each(['step', 'block'] as const)(
+    'stops before a caught exception is delivered, once, %s engine',
+    (engine) => {
+      // ud2, without an IDT: what follows its delivery is a triple fault.
+      const machine = smallGuest([0x40, 0x0f, 0x0b], { engine });
+      machine.catchExceptions(new Set([6]));
+      const stop = machine.run({ budget: 100 });
+      expect(stop).toMatchObject({ kind: 'exception', report: { chain: [{ vector: 6 }] } });
+      expect(machine.readRegister('rip')).toBe(BASE + 1n);
+      expect(machine.icount).toBe(1n);
+      expect(machine.run({ budget: 100 }).kind).toBe('triple-fault');
+      machine.reset();
+      expect(machine.run({ budget: 100 }).kind).toBe('exception');
+      machine.catchExceptions(new Set());
+      machine.reset();
+      expect(machine.run({ budget: 100 }).kind).toBe('triple-fault');
+    },
+  );
+
   it('asks a breakpoint with a condition inside the slice and stops only where it is true', () => {
     for (const engine of ['step', 'block'] as const) {
       const machine = smallGuest(COUNT_FOREVER, { engine });

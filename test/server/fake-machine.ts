@@ -249,6 +249,17 @@ export class FakeMachine implements MachineView, MachineControl {
     this.watchpoints.delete(`${linear}:${lengthBytes}:${watch}`);
   }
 
+  caughtExceptions: ReadonlySet<number> = new Set();
+  caughtSystemCalls: ReadonlySet<number> | 'all' | 'none' = 'none';
+
+  catchExceptions(vectors: ReadonlySet<number>): void {
+    this.caughtExceptions = vectors;
+  }
+
+  catchSystemCalls(numbers: ReadonlySet<number> | 'all' | 'none'): void {
+    this.caughtSystemCalls = numbers;
+  }
+
   addExecutionHook(linear: bigint, hook: ExecutionHook): () => void {
     const hooks = this.hooks.get(linear) ?? new Set();
     this.hooks.set(linear, hooks.add(hook));

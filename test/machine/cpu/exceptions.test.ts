@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { deliverException, deliverInterrupt } from '../../../machine/cpu/exceptions.ts';
+import { deliverException, deliverInterrupt, isHeldBack } from '../../../machine/cpu/exceptions.ts';
 import { readRflags, writeRflags } from '../../../machine/cpu/rflags.ts';
-import { fault, pageFault, VECTOR } from '../../../machine/guest-fault.ts';
+import { fault, pageFault, VECTOR, type GuestFault } from '../../../machine/guest-fault.ts';
 import { PRESENT, WRITABLE } from '../memory/memory-fixture.ts';
 import {
   HANDLER,
@@ -245,6 +245,54 @@ describe('double and triple faults', () => {
     deliverException(fixture.cpu, fault(VECTOR.UD), KERNEL_RIP);
     expect(fixture.state.rip).toBe(HANDLER + 14n);
     expect(fixture.read64(0x31_0008)).toBe(0x1111n);
+  });
+});
+
+describe('an exception that a debugger wants to see first', () => {
+  /** Delivers with these vectors held back, and gives the vectors of the report. */
+  function heldBack(fixture: CpuFixture, raised: GuestFault, ...caught: number[]) {
+    const isCaught = ({ vector }: GuestFault): boolean => caught.includes(vector);
+    const report = deliverException(fixture.cpu, raised, KERNEL_RIP, isCaught);
+    if (report === undefined) return undefined;
+    expect(fixture.state.rip).toBe(KERNEL_RIP);
+    return { isHeldBack: isHeldBack(report), chain: report.chain.map(({ vector }) => vector) };
+  }
+
+  it('is held back before anything is written, CR2 included', () => {
+    const fixture = makeCpu();
+    fixture.gate(VECTOR.PF, {});
+    const raised = pageFault(0x1234n, 4);
+    expect(heldBack(fixture, raised, VECTOR.PF)).toEqual({ isHeldBack: true, chain: [14] });
+    expect(fixture.state.cr2).toBe(0n);
+    expect(heldBack(fixture, raised, VECTOR.GP)).toBeUndefined();
+    expect(fixture.state.cr2).toBe(0x1234n);
+  });
+
+  it('is held back when the delivery of another one raises it', () => {
+    const fixture = makeCpu();
+    fixture.gate(VECTOR.GP, {});
+    fixture.gate(VECTOR.PF, { ist: 1 });
+    fixture.state.rsp = 0x5000_0000n;
+    const chain = [VECTOR.GP, VECTOR.PF];
+    expect(heldBack(fixture, fault(VECTOR.GP, 0), VECTOR.PF)).toEqual({ isHeldBack: true, chain });
+    expect(fixture.state.cr2).toBe(0n);
+  });
+
+  it('is not the second of two that make a double fault, but that double fault', () => {
+    const fixture = makeCpu();
+    fixture.gate(VECTOR.GP, { present: false });
+    fixture.gate(VECTOR.DF, {});
+    const raised = fault(VECTOR.GP, 0);
+    const chain = [VECTOR.GP, VECTOR.NP, VECTOR.DF];
+    expect(heldBack(fixture, raised, VECTOR.DF)).toEqual({ isHeldBack: true, chain });
+    expect(heldBack(fixture, raised, VECTOR.NP)).toBeUndefined();
+  });
+
+  it('is told from a shutdown', () => {
+    const fixture = makeCpu();
+    fixture.state.idtrLimit = 0;
+    const chain = [6, 13, 13, 8, 13];
+    expect(heldBack(fixture, fault(VECTOR.UD))).toEqual({ isHeldBack: false, chain });
   });
 });
 

@@ -201,7 +201,7 @@ block
         local.get 25
         i32.load offset=1048588
         i32.const 0
-        i32.load offset=668
+        i32.load offset=672
         i32.ne
         br_if 3
         local.get 25

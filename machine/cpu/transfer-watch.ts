@@ -1,0 +1,92 @@
+/**
+ * What a debugger wants to hear of besides breakpoints: system calls by SYSCALL and INT 0x80, their
+ * returns, and exceptions. While it wants nothing, `state.watchedTransfers` is 0 and generated code
+ * enters and leaves the kernel by itself; else these transfers come by here.
+ */
+import type { RaisedException, SystemCallStop } from '../stop-reason.ts';
+import type { CpuState } from '../state/fields.ts';
+
+export const WATCH_SYSTEM_CALLS = 1;
+export const WATCH_EXCEPTIONS = 2;
+
+const SYSTEM_CALL_VECTOR = 0x80;
+/** Calls under way that are remembered; of more the oldest never return (exit, exec). */
+const MOST_OPEN_CALLS = 4096;
+
+export type SystemCallFilter = ReadonlySet<number> | 'all' | 'none';
+
+export class TransferWatch {
+  exceptions: ReadonlySet<number> = new Set();
+  private filter: SystemCallFilter = 'none';
+  private pending: SystemCallStop | undefined;
+  /** Numbers of calls under way, by where they return to: address space, rip and rsp. */
+  private readonly open = new Map<string, number>();
+
+  set systemCalls(filter: SystemCallFilter) {
+    // gdb takes its catchpoints away at every stop: calls under way are remembered until it runs.
+    this.filter = typeof filter === 'string' || filter.size > 0 ? filter : 'none';
+  }
+
+  /** The value for `state.watchedTransfers` of a run that begins now. */
+  beginRun(): number {
+    const exceptions = this.exceptions.size > 0 ? WATCH_EXCEPTIONS : 0;
+    if (this.filter !== 'none') return exceptions | WATCH_SYSTEM_CALLS;
+    // Calls may now return unseen: their returns are not to be found later by chance.
+    if (this.open.size > 0) this.open.clear();
+    return exceptions;
+  }
+
+  /** To be called before SYSCALL or INT n has changed anything; call the result when it has worked. */
+  entering({ rip, rsp, rax, cr3 }: CpuState): () => void {
+    const key = `${cr3}:${rip}:${rsp}`;
+    const number = Number(BigInt.asUintN(32, rax));
+    return () => {
+      this.open.delete(key);
+      if (!this.isWanted(number)) return;
+      this.open.set(key, number);
+      if (this.open.size > MOST_OPEN_CALLS) this.forgetOldest();
+      this.pending = { phase: 'entry', number };
+    };
+  }
+
+  isSystemCallVector(vector: number): boolean {
+    return vector === SYSTEM_CALL_VECTOR;
+  }
+
+  /** After SYSRET or IRET. Returns from anything but a call that was seen do not count. */
+  returned({ rip, rsp, cr3 }: CpuState): void {
+    const key = `${cr3}:${rip}:${rsp}`;
+    const number = this.open.get(key);
+    if (number === undefined) return;
+    this.open.delete(key);
+    if (this.isWanted(number)) this.pending = { phase: 'return', number };
+  }
+
+  /** What has happened in the present instruction. */
+  takeSystemCall(): SystemCallStop | undefined {
+    const { pending } = this;
+    this.pending = undefined;
+    return pending;
+  }
+
+  reset(): void {
+    this.pending = undefined;
+    this.open.clear();
+  }
+
+  isCaught({ vector }: RaisedException): boolean {
+    return this.exceptions.has(vector);
+  }
+
+  private forgetOldest(): void {
+    for (const key of this.open.keys()) {
+      this.open.delete(key);
+      return;
+    }
+  }
+
+  private isWanted(number: number): boolean {
+    if (this.filter === 'none') return false;
+    return this.filter === 'all' || this.filter.has(number);
+  }
+}
