@@ -10,6 +10,7 @@ export type {
   MachineControl,
   MachineOptions,
   MachineView,
+  MappingWalkEnd,
   PageMapping,
   RunOptions,
   StopPredicate,

@@ -77,6 +77,9 @@ export interface PageMapping {
   readonly isNoExecute: boolean;
 }
 
+/** `cut`: there are more mappings than the walk has looked at. */
+export type MappingWalkEnd = 'complete' | 'cut';
+
 /** A chip in words. */
 export interface DeviceDescription {
   readonly name: string;
@@ -140,8 +143,11 @@ export interface MachineView {
   readInteger(linear: bigint, lengthBytes: 1 | 2 | 4 | 8): bigint | undefined;
   /** RAM at a physical address; shorter than asked at the end of RAM. A copy. */
   readPhysical(physical: bigint, lengthBytes: number): Uint8Array;
-  /** All mappings below `cr3` in ascending order, one per leaf entry. */
-  mappings(cr3?: bigint): Iterable<PageMapping>;
+  /**
+   * All mappings below `cr3` in ascending order, one per leaf entry. Ends early, and returns so, in
+   * tables that describe more than a sound kernel has.
+   */
+  mappings(cr3?: bigint): Iterable<PageMapping, MappingWalkEnd>;
   /** Undefined with the step engine. */
   describeJit?(): JitReport | undefined;
 }

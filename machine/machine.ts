@@ -20,6 +20,7 @@ import type {
   MachineControl,
   MachineOptions,
   MachineView,
+  MappingWalkEnd,
   PageMapping,
   RunOptions,
   StopPredicate,
@@ -179,7 +180,7 @@ export class Machine implements MachineView, MachineControl {
     return this.memory.debug.writePhysical(physical, bytes);
   }
 
-  mappings(cr3?: bigint): Iterable<PageMapping> {
+  mappings(cr3?: bigint): Iterable<PageMapping, MappingWalkEnd> {
     return this.memory.debug.mappings(cr3);
   }
 

@@ -3,7 +3,7 @@
  * permission checks, faults, accessed bits or device side effects. Only RAM can be read or written.
  */
 import { PAGE_SHIFT, PAGE_SIZE } from '../addresses.ts';
-import type { PageMapping } from '../machine-interface.ts';
+import type { MappingWalkEnd, PageMapping } from '../machine-interface.ts';
 import type { CodePages } from './code-pages.ts';
 import { pageMappings } from './page-mappings.ts';
 import { PageWalk } from './page-walk.ts';
@@ -79,7 +79,7 @@ export class DebugAccess {
   }
 
   /** All mappings below `cr3`, one per leaf entry, in ascending order. */
-  mappings(cr3?: bigint): Iterable<PageMapping> {
+  mappings(cr3?: bigint): Iterable<PageMapping, MappingWalkEnd> {
     const table = cr3 === undefined ? this.registers.cr3 : tableNumber(cr3);
     return pageMappings(this.physical, this.registers, table);
   }

@@ -4,7 +4,7 @@
  * the tables of a half-booted kernel are worth seeing as they are. Tables that name each other over and
  * over describe 2^36 pages: the walk ends after a number of entries that no sound kernel has.
  */
-import type { PageMapping } from '../machine-interface.ts';
+import type { MappingWalkEnd, PageMapping } from '../machine-interface.ts';
 import {
   ENTRY_HIGH_NO_EXECUTE,
   ENTRY_LARGE,
@@ -37,18 +37,22 @@ interface Path {
   readonly isNoExecute: boolean;
 }
 
-/** One PageMapping per leaf entry below the table at `cr3`, ascending; none while paging is off. */
+/**
+ * One PageMapping per leaf entry below the table at `cr3`, ascending; none while paging is off. Returns
+ * whether these are all.
+ */
 export function* pageMappings(
   physical: PhysicalMemory,
   registers: PagingRegisters,
   cr3: number,
-): Generator<PageMapping> {
+): Generator<PageMapping, MappingWalkEnd> {
   const mode = registers.mode;
-  if (mode === 'off') return;
+  if (mode === 'off') return 'complete';
   const path = { linear: 0n, isWritable: true, isUser: true, isNoExecute: false };
   const hasLarge = mode !== '32-bit' || registers.hasLargePages;
   const walk = { physical, hasLarge, entriesLeft: MOST_ENTRIES };
   yield* tableMappings(walk, PAGING_LEVELS[mode], topTable(mode, cr3), path);
+  return walk.entriesLeft < 0 ? 'cut' : 'complete';
 }
 
 function* tableMappings(

@@ -2,6 +2,7 @@
  * `info tlb` in the format of QEMU's monitor (target/i386/monitor.c, print_pte).
  */
 import type { PageMapping } from '../../machine/index.ts';
+import { CUT_NOTE, forEachMapping } from '../target/mapped-regions.ts';
 import { pageFlagLetters } from './page-flags.ts';
 import { hex16 } from './format.ts';
 import { defineMonitorCommand, expectArguments } from './monitor-command.ts';
@@ -21,7 +22,9 @@ export const infoTlbCommand = defineMonitorCommand({
   run({ machine }, args) {
     expectArguments(this, args, 0);
     if (((machine.readRegister('cr0') ?? 0n) & CR0_PG) === 0n) return 'PG disabled';
-    return Array.from(machine.mappings(), entryLine).join('\n');
+    const lines: string[] = [];
+    const isCut = forEachMapping(machine, undefined, (mapping) => lines.push(entryLine(mapping)));
+    return [...lines, ...(isCut ? [CUT_NOTE] : [])].join('\n');
   },
 });
 

@@ -7,6 +7,7 @@ import type {
   ExecutionHook,
   MachineControl,
   MachineView,
+  MappingWalkEnd,
   PageMapping,
   RunOptions,
   StopPredicate,
@@ -43,6 +44,7 @@ export class FakeMachine implements MachineView, MachineControl {
   readonly watchpoints = new Set<string>();
   readonly hooks = new Map<bigint, Set<ExecutionHook>>();
   readonly runs: RunOptions[] = [];
+  mappingWalkEnd: MappingWalkEnd = 'complete';
   serialInput: number[] = [];
   serialText = '';
   /** The CPU waits; an event at this time wakes it. */
@@ -215,7 +217,7 @@ export class FakeMachine implements MachineView, MachineControl {
     return bytes.length;
   }
 
-  *mappings(cr3 = this.registers.get('cr3')): Iterable<PageMapping> {
+  *mappings(cr3 = this.registers.get('cr3')): Generator<PageMapping, MappingWalkEnd> {
     const sorted = [...this.#tablesOf(cr3)].sort((a, b) => (a.linear < b.linear ? -1 : 1));
     for (const mapping of sorted) {
       const { isWritable = true, isUser = false, isNoExecute = false } = mapping;
@@ -223,6 +225,7 @@ export class FakeMachine implements MachineView, MachineControl {
         1n | (isWritable ? 2n : 0n) | (isUser ? 4n : 0n) | (isNoExecute ? 1n << 63n : 0n);
       yield { ...mapping, isWritable, isUser, isNoExecute, entry: mapping.physical | bits };
     }
+    return this.mappingWalkEnd;
   }
 
   addBreakpoint(linear: bigint, predicate?: StopPredicate): void {

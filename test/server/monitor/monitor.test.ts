@@ -334,4 +334,15 @@ describe('the other commands', () => {
     machine.registers.set('cr0', 0x11n);
     expect(ask('info mem').text).toBe('PG disabled\n');
   });
+
+  it('info mem and info tlb say in a last line that there is more than they show', () => {
+    const machine = new FakeMachine();
+    commands = commandsFor(machine);
+    for (const command of ['info mem', 'info tlb']) {
+      machine.mappingWalkEnd = 'complete';
+      expect(ask(command).text).not.toContain('warning');
+      machine.mappingWalkEnd = 'cut';
+      expect(ask(command).text).toMatch(/\nwarning: [^\n]* the rest is not shown\n$/);
+    }
+  });
 });
