@@ -8,7 +8,11 @@ import type { Walk } from './walk.ts';
 /** Values by register name, as `server/target/register-table.ts` and the machine name them. */
 export type RegisterValues = ReadonlyMap<string, bigint>;
 
+/** Debuggers number threads by tid + 1, in 31 bits; what is more is no thread of a sane kernel. */
+export const MOST_TID = 0x7fff_fffe;
+
 export interface GuestThread {
+  /** At most `MOST_TID`. */
   readonly tid: number;
   readonly pid: number;
   readonly name: string;

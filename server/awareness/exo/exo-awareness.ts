@@ -2,15 +2,16 @@
  * Threads, processes and forks of the Exo kernel, through its descriptor. This folder is the only
  * one in the server that knows that kernel.
  */
-import type {
-  ForkEntryPoint,
-  ForkRecord,
-  GuestProcess,
-  GuestProgram,
-  GuestSystemCall,
-  GuestThread,
-  KernelAwareness,
-  Listing,
+import {
+  MOST_TID,
+  type ForkEntryPoint,
+  type ForkRecord,
+  type GuestProcess,
+  type GuestProgram,
+  type GuestSystemCall,
+  type GuestThread,
+  type KernelAwareness,
+  type Listing,
 } from '../awareness.ts';
 import { readElf } from '../../symbols/elf-file.ts';
 import { SymbolTable } from '../../symbols/symbol-table.ts';
@@ -80,8 +81,10 @@ class ExoAwareness implements KernelAwareness {
     const span = Math.abs(thread.tid_offset - thread.pid_offset) + 4;
     const view = yield* readExactly(pointer + BigInt(first), span);
     if (view === undefined) return undefined;
+    const tid = view.getUint32(thread.tid_offset - first, true);
+    if (tid > MOST_TID) return undefined;
     return {
-      tid: view.getUint32(thread.tid_offset - first, true),
+      tid,
       pid: view.getUint32(thread.pid_offset - first, true),
     };
   }
@@ -91,7 +94,9 @@ class ExoAwareness implements KernelAwareness {
     const layout = this.#descriptor.thread;
     const elements = yield* walkList('thread', layout, (line) => complaints.push(line));
     const ticks = yield* readU64(this.#descriptor.cpu.ticks_address);
-    const threads = elements.map((element) => this.#thread(element, ticks));
+    const threads = elements
+      .map((element) => this.#thread(element, ticks))
+      .filter((thread) => hasBelievableTid(thread, complaints));
     return { items: withoutTwins(threads, 'tid', complaints), complaints };
   }
 
@@ -191,6 +196,12 @@ class ExoAwareness implements KernelAwareness {
       child: fields.registers(ring.child_offset, CONTEXT_REGISTERS),
     };
   }
+}
+
+function hasBelievableTid({ tid, address }: GuestThread, complaints: string[]): boolean {
+  if (tid <= MOST_TID) return true;
+  complaints.push(`the thread at 0x${address.toString(16)} says it is tid ${tid}; left out`);
+  return false;
 }
 
 function modeName(mode: number): 'kernel' | 'user' {

@@ -57,6 +57,27 @@ describe('the descriptor', () => {
 });
 
 describe('threads of an Exo kernel', () => {
+  it('with ids that debuggers cannot number are left out, and said so', () => {
+    const exo = new FakeExo();
+    const tids = [0, 7, 0x7fff_fffe, 0x7fff_ffff, 0xffff_ffff];
+    exo.setThreads(tids.map((tid) => ({ tid, name: `t${tid}` })));
+    const { items, complaints } = viewOf(exo).threads();
+    expect(items.map(({ tid }) => tid)).toEqual([0, 7, 0x7fff_fffe]);
+    expect(complaints).toEqual([
+      expect.stringMatching(/^the thread at 0x\w+ says it is tid 2147483647; left out$/),
+      expect.stringMatching(/^the thread at 0x\w+ says it is tid 4294967295; left out$/),
+    ]);
+  });
+
+  it('with such an id on the CPU: whatever it runs is no known thread', () => {
+    const exo = new FakeExo();
+    exo.setThreads([{ tid: 0 }, { tid: 0xffff_ffff }]);
+    exo.setCurrent(0xffff_ffff);
+    expect(viewOf(exo).currentThread()).toBeUndefined();
+    exo.setCurrent(0);
+    expect(viewOf(exo).currentThread()).toEqual({ tid: 0, pid: 0 });
+  });
+
   it('are none while memory is not mapped or the list is empty', () => {
     const unmapped = new GuestView(new FakeMachine(), findKernelAwareness(KERNEL_IMAGE));
     expect(unmapped.threads()).toEqual({ items: [], complaints: [] });
