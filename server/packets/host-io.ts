@@ -56,6 +56,11 @@ async function open(context: PacketContext, path: string, flags: number): Promis
   return result(descriptor);
 }
 
+function linkReply(link: string): Reply {
+  const bytes = Buffer.from(link, 'utf8');
+  return reply.binary(`F${bytes.length.toString(16)};`, bytes);
+}
+
 const isOffered = (target: Target) => target.files !== undefined;
 
 export const hostIo: PacketChapter = {
@@ -136,13 +141,16 @@ export const hostIo: PacketChapter = {
     definePacket({
       name: 'vFile:readlink',
       syntax: 'vFile:readlink:filename',
-      purpose: 'no file is a symbolic link',
+      purpose: 'where a link of the guest leads (/proc/PID/exe)',
       isOffered,
       async handle(fields, context) {
         fields.expect(':');
         const path = fields.hexText();
         fields.end();
-        const file = await context.target.files?.open(path, context.selection.process);
+        const { files } = context.target;
+        const link = await files?.readLink?.(path);
+        if (link !== undefined) return linkReply(link);
+        const file = await files?.open(path, context.selection.process);
         return failure(file === undefined ? ERRNO.ENOENT : ERRNO.EINVAL);
       },
     }),

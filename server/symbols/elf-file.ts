@@ -16,6 +16,8 @@ export interface ElfSegment {
   readonly type: number;
   /** p_vaddr. */
   readonly address: bigint;
+  /** p_offset. */
+  readonly fileOffset: bigint;
   /** The bytes in the file; the rest up to `memoryBytes` is zero. */
   readonly content: Uint8Array;
   readonly memoryBytes: bigint;
@@ -143,6 +145,7 @@ function readSegments(bytes: Uint8Array, fields: Fields, layout: Layout): ElfSeg
   return headerOffsets(bytes, fields.word(header.phoff), count, entryBytes).map((start) => ({
     type: fields.u32(start),
     address: fields.word(start + segment.address),
+    fileOffset: fields.word(start + segment.offset),
     content: slice(
       bytes,
       fields.word(start + segment.offset),

@@ -1,6 +1,7 @@
 /**
  * The files that a debugger may read: the kernel image, the modules that the machine was started
- * with, and the guest's programs. Nothing else of the host can be named.
+ * with, the guest's programs and what is made of the guest below /proc. Names are looked up and never
+ * reach the host's file system: there is nothing else, no `..` and no link to follow.
  *
  * The image is offered as /boot/NAME, so that gdb says "Reading symbols from
  * target:/boot/kernel.elf" and never a path of the host; programs under their names in the guest.
@@ -8,6 +9,7 @@
 import { basename } from 'node:path/posix';
 import { type ElfFile, SECTION_TYPE } from '../symbols/elf-file.ts';
 import type { SymbolFile } from '../symbols/symbol-file.ts';
+import type { GuestProc } from './guest-proc.ts';
 import type { TargetFile, TargetFiles } from './target.ts';
 
 export interface OfferedFile {
@@ -61,21 +63,28 @@ export function executablePath(
 export class MachineFiles implements TargetFiles {
   readonly #executable: string | undefined;
   readonly #files: ReadonlyMap<string, OfferedFile>;
+  readonly #proc: GuestProc | undefined;
 
   /** `executable`: which of the files debuggers read symbols from; a flat image has none. */
-  constructor(executable: string | undefined, files: readonly OfferedFile[]) {
+  constructor(executable: string | undefined, files: readonly OfferedFile[], proc?: GuestProc) {
     this.#executable = executable;
+    this.#proc = proc;
     this.#files = new Map(files.map((file) => [file.path, file]));
   }
 
   open(path: string): TargetFile | undefined {
     const file = this.#files.get(path);
-    if (file === undefined) return undefined;
+    const content = file?.content ?? this.#proc?.read(path);
+    if (content === undefined) return undefined;
     return {
-      sizeBytes: file.content.length,
-      modifiedAt: file.modifiedAt ?? 0,
-      read: (offset, length) => file.content.subarray(offset, offset + length),
+      sizeBytes: content.length,
+      modifiedAt: file?.modifiedAt ?? 0,
+      read: (offset, length) => content.subarray(offset, offset + length),
     };
+  }
+
+  readLink(path: string): string | undefined {
+    return this.#proc?.readLink(path);
   }
 
   executableOf(): string | undefined {

@@ -12,6 +12,7 @@ import { readElf } from '../symbols/elf-file.ts';
 import { allSymbols, type SymbolFile } from '../symbols/symbol-file.ts';
 import { ExceptionCatches } from './exception-catches.ts';
 import { describeCaught, describeTripleFault } from './exception-text.ts';
+import { GuestProc } from './guest-proc.ts';
 import { MachineAgent } from './machine-agent.ts';
 import { MachineBreakpoints } from './machine-breakpoints.ts';
 import {
@@ -112,12 +113,15 @@ export class MachineTarget implements Target {
     this.memory = new MachineMemory(machine, this.#threads, forget);
     this.#agent = new MachineAgent(machine, this.#guest);
     this.breakpoints = new MachineBreakpoints(machine, this.#agent);
-    this.files = new MachineFiles(executablePath(imageName, elf, symbolFiles), [
+    const executable = executablePath(imageName, elf, symbolFiles);
+    const offered = [
       ...(kernel?.programs ?? []),
       ...(options.files ?? []),
       ...offeredSymbolFiles(symbolFiles),
       { path: bootPath(imageName), content: image },
-    ]);
+    ];
+    const proc = new GuestProc({ machine, guest: this.#guest, executable, image: elf });
+    this.files = new MachineFiles(executable, offered, proc);
     this.#pump = new MachinePump(
       machine,
       (end, thread) => this.#halted(this.#describeEnd(end, thread)),

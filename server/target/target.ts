@@ -184,10 +184,12 @@ export interface TargetFile {
   read(offsetBytes: number, lengthBytes: number): Awaitable<Uint8Array>;
 }
 
-/** Files for the debugger, read-only: the image and the guest's programs (`vFile`). */
+/** Files for the debugger, read-only: the image, the guest's programs, its /proc (`vFile`). */
 export interface TargetFiles {
   /** Undefined: not offered, whatever else the host has at that path. */
   open(path: string, process: ProcessNumber): Awaitable<TargetFile | undefined>;
+  /** Where a symbolic link leads; undefined: there is no such link. */
+  readLink?(path: string): Awaitable<string | undefined>;
   /** The absolute path, openable with `open`, of what the process executes. */
   executableOf(process: ProcessNumber): Awaitable<string | undefined>;
 }

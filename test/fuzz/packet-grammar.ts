@@ -160,6 +160,7 @@ export const KNOWN_KILLERS = [
   'Z0,0,1', 'Z0,0,1', 'z0,0,1', 'k', 'vKill;9', 'Hgp9.9', 'Hc-1', 'T9', 'qAttached:9', 'vAttach;9', 'p', 'pffff',
   'Pffff=00', 'G', 'G00', 'mffffffffffffffff,ffff', 'Mffffffffffffffff,1:00', 'Z9,0,0', 'Z2,ffffffffffffffff,8',
   'Z2,fffffffffffffff8,100000', 'qSearch:memory:0;ffffffffffffffff;a', 'qCRC:0,ffffffffffffffff', 'vCont;r0,0',
+  'vFile:open:2f70726f632f312f6d617073,0,0', 'vFile:readlink:2f70726f632f312f657865',
   'vFile:pread:3,ffffffffffffffff,ffffffffffffffff', 'vFile:open:,,', 'qXfer:features:read:target.xml:ffffffff,ffffffff',
   'QRestoreRegisterState:', 'QRestoreRegisterState:1', `m${'f'.repeat(100_000)},1`, `vCont${';c:1'.repeat(4000)}`,
   `Z0,0,1;X1,${'ff'.repeat(1000)}`, 'qRcmd,', 'qRcmd,0', `qRcmd,${'41'.repeat(20_000)}`, 'X0,0:', 'x0,0', 'x0,ffffffff',

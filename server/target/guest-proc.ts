@@ -1,0 +1,151 @@
+/**
+ * What gdb reads for `info proc` (gdb/linux-tdep.c, linux_info_proc): a few files below /proc, made of
+ * the guest, by vFile. Process 1 is the machine, as debuggers know it; other numbers are the guest's own
+ * processes. Nothing here is a file of the host.
+ *
+ *     /proc/PID/maps      the regions of its page tables, the kernel's too
+ *     /proc/PID/cmdline comm stat status    of what the kernel knows of it
+ *     /proc/PID/exe cwd   links
+ */
+import type { MachineView } from '../../machine/index.ts';
+import type { GuestProcess, GuestThread } from '../awareness/awareness.ts';
+import type { GuestView } from '../awareness/guest-view.ts';
+import { type ElfFile, readElf, SEGMENT_TYPE } from '../symbols/elf-file.ts';
+import { MACHINE_PROCESS } from './machine-threads.ts';
+import { mapsText, type Landmark, type ProcProcess, statText, statusText } from './proc-texts.ts';
+
+/** Of a hostile image or list; each region is compared with each. */
+const MOST_LANDMARKS = 64;
+
+export interface GuestProcOptions {
+  readonly machine: Pick<MachineView, 'mappings' | 'readRegister'>;
+  readonly guest: GuestView;
+  /** What the machine executes: where debuggers find it; absent for a flat image. */
+  readonly executable: string | undefined;
+  readonly image: ElfFile | undefined;
+}
+
+/** A process with its threads; the machine has all of them. */
+interface FoundProcess extends ProcProcess {
+  readonly tables: bigint | 'in force' | undefined;
+  readonly executable: string | undefined;
+  /** What its program's segments are called, if the server has its file. */
+  readonly program?: { readonly path: string; readonly elf: ElfFile | undefined };
+}
+
+export class GuestProc {
+  readonly #options: GuestProcOptions;
+
+  constructor(options: GuestProcOptions) {
+    this.#options = options;
+  }
+
+  /** The content as it is now; undefined: there is no such file. */
+  read(path: string): Uint8Array | undefined {
+    const found = this.#find(path);
+    const text = found && this.#text(found.process, found.name);
+    return text === undefined ? undefined : Buffer.from(text, 'utf8');
+  }
+
+  /** Where a link leads; undefined: there is no such link. */
+  readLink(path: string): string | undefined {
+    const found = this.#find(path);
+    if (found?.name === 'cwd') return '/';
+    return found?.name === 'exe' ? found.process.executable : undefined;
+  }
+
+  #find(path: string): { readonly process: FoundProcess; readonly name: string } | undefined {
+    const match = /^\/proc\/([1-9]\d{0,9})\/([a-z]+)$/.exec(path);
+    if (match === null) return undefined;
+    this.#options.guest.forget();
+    const process = this.#process(Number(match[1]));
+    return process === undefined ? undefined : { process, name: match[2]! };
+  }
+
+  #text(process: FoundProcess, name: string): string | undefined {
+    switch (name) {
+      case 'maps':
+        return this.#maps(process);
+      case 'cmdline':
+        return `${process.executable ?? process.name}\0`;
+      case 'comm':
+        return `${process.name}\n`;
+      case 'stat':
+        return statText(process);
+      case 'status':
+        return statusText(process);
+      default:
+        return undefined;
+    }
+  }
+
+  #process(pid: number): FoundProcess | undefined {
+    const { guest } = this.#options;
+    const threads = guest.threads().items;
+    if (pid === MACHINE_PROCESS) return this.#wholeMachine(Math.max(threads.length, 1));
+    const process = guest.processes().items.find((candidate) => candidate.pid === pid);
+    return (
+      process &&
+      this.#guestProcess(
+        process,
+        threads.filter((thread) => thread.pid === pid),
+      )
+    );
+  }
+
+  #wholeMachine(threads: number): FoundProcess {
+    const { guest, executable } = this.#options;
+    const name = guest.kernel?.kernelName ?? 'machine';
+    const machine = { pid: MACHINE_PROCESS, parentPid: 0, name, state: 'running', startTick: 0n };
+    return { ...machine, threads, tables: 'in force', executable };
+  }
+
+  #guestProcess(process: GuestProcess, threads: readonly GuestThread[]): FoundProcess {
+    const { guest, executable } = this.#options;
+    const isOnCpu = guest.currentThread()?.pid === process.pid;
+    const state = isOnCpu ? 'running' : (threads[0]?.state ?? process.state);
+    const program = guest.kernel?.programs.find(({ path }) => path.endsWith(`/${process.name}`));
+    return {
+      ...process,
+      state: process.ending === undefined ? state : process.state,
+      threads: threads.length,
+      tables: isOnCpu ? 'in force' : threads[0]?.cr3,
+      executable: program?.path ?? (process.mode === 'kernel' ? executable : undefined),
+      ...(program && { program: { path: program.path, elf: readElf(program.content) } }),
+    };
+  }
+
+  #maps({ tables, program }: FoundProcess): string {
+    if (tables === undefined) return '';
+    const { machine, image, executable } = this.#options;
+    const cr3 = tables === 'in force' ? undefined : tables;
+    const inForce = machine.readRegister('cr3');
+    const landmarks = [
+      ...segmentsOf(executable, image),
+      ...(program === undefined ? [] : segmentsOf(program.path, program.elf)),
+      ...this.#kernelStacks(cr3 ?? inForce),
+    ];
+    return mapsText(machine, cr3, landmarks.slice(0, MOST_LANDMARKS));
+  }
+
+  #kernelStacks(cr3: bigint | undefined): Landmark[] {
+    const threads = this.#options.guest.threads().items.filter((thread) => thread.cr3 === cr3);
+    return threads.map(({ tid, kernelStack: { base, sizeBytes } }) => ({
+      start: base,
+      end: base + sizeBytes,
+      name: `[kernel stack of tid ${tid}]`,
+      fileOffset: 0n,
+    }));
+  }
+}
+
+function segmentsOf(name: string | undefined, elf: ElfFile | undefined): Landmark[] {
+  const segments = elf?.segments.filter(({ type }) => type === SEGMENT_TYPE.load) ?? [];
+  if (name === undefined) return [];
+  return segments.map(({ address, memoryBytes, fileOffset }) => ({
+    start: address,
+    end: address + memoryBytes,
+    name,
+    fileOffset,
+  }));
+}

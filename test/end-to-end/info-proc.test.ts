@@ -1,0 +1,72 @@
+/** gdb's `info proc`: regions of the guest's page tables and its processes, by vFile. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { missing } from '../tools.ts';
+import { gdb } from './gdb.ts';
+import { ServerProcess } from './server-process.ts';
+
+describe.skipIf(missing('gdb'))('info proc', () => {
+  let server: ServerProcess;
+
+  beforeAll(async () => {
+    server = await ServerProcess.start();
+    await server.serial('[INIT] forking a worker every second');
+  });
+  afterAll(() => server.stop());
+
+  const ask = async (...commands: string[]): Promise<readonly string[]> =>
+    (await gdb(`target remote ${server.address}`, ...commands)).printed.slice(1);
+
+  it('shows the machine as process 1, with the regions that its page tables map', async () => {
+    const [summary, mappings] = await ask('info proc', 'info proc mappings');
+    expect(summary).toMatch(
+      /^process 1\ncmdline = '\/boot\/kernel\.elf'\ncwd = '\/'\nexe = '\/boot/,
+    );
+    const text = / 0xffffffff80101000 +0xffffffff\w+ +0x\w+ +0x2000 +r-xp +\/boot\/kernel\.elf\n/;
+    expect(mappings).toMatch(text);
+    expect(mappings).toMatch(/ rw-p +\/boot\/kernel\.elf\n/);
+    expect(mappings).toMatch(/ rw-p +\[kernel stack of tid \d+\]\n/);
+    expect(mappings).not.toContain('warning');
+  });
+
+  it('agrees with the monitor on what is mapped', async () => {
+    const [mappings, monitor] = await ask('info proc mappings', 'monitor info mem');
+    const starts = (text: string): bigint[] =>
+      Array.from(text.matchAll(/^ *(?:0x)?([0-9a-f]{6,16})[ -]/gm), ([, start]) =>
+        BigInt(`0x${start!}`),
+      );
+    expect(starts(monitor!).length).toBeGreaterThan(2);
+    expect(starts(mappings!)).toEqual(expect.arrayContaining(starts(monitor!)));
+  });
+
+  it("shows a guest process through its own page tables, and the kernel's word on it", async () => {
+    const [processes] = await ask('info os processes');
+    const pid = /^(\d+) .* console\.elf /m.exec(processes!)![1]!;
+    const [mappings, exe, status, stat] = await ask(
+      `info proc mappings ${pid}`,
+      `info proc exe ${pid}`,
+      `info proc status ${pid}`,
+      `info proc stat ${pid}`,
+    );
+    expect(mappings).toMatch(/ 0x401000 +0x40\w+ +0x\w+ +0x1000 +r-xp +\/bin\/console\.elf\n/);
+    expect(mappings).toContain('/boot/kernel.elf');
+    expect(exe).toContain("exe = '/bin/console.elf'");
+    expect(status).toMatch(
+      new RegExp(`Name:\\tconsole\\.elf\nState:\\tS .*\n(.*\n)*Pid:\\t${pid}\nPPid:\\t1`),
+    );
+    expect(stat).toContain('Exec file: console.elf\n');
+    expect(stat).toContain('Parent process: 1\n');
+  });
+
+  it('says of a process that does not exist that it cannot be read', async () => {
+    const [mappings] = await ask('info proc mappings 9999');
+    expect(mappings).toContain("unable to open /proc file '/proc/9999/maps'");
+  });
+
+  it('gives no file of the host to gdb', async () => {
+    const paths = ['/etc/passwd', '/proc/self/environ', '/boot/../etc/passwd', '/dev/null'];
+    const printed = await ask(...paths.map((path) => `remote get ${path} /dev/null`));
+    for (const text of printed.slice(0, paths.length)) {
+      expect(text).toContain('Remote I/O error: No such file or directory');
+    }
+  });
+});
