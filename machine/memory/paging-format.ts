@@ -3,7 +3,7 @@
  * a physical address width of 40 bits. PAE's four PDPTEs are read from memory at each walk, not
  * loaded at MOV CR3 (§4.4.1): a kernel that changes them without reloading CR3 sees it at once.
  */
-import { PAGE_SHIFT } from '../addresses.ts';
+import { PAGE_SHIFT, PAGE_SIZE } from '../addresses.ts';
 import type { PagingMode } from './paging-registers.ts';
 
 export const PHYSICAL_ADDRESS_BITS = 40;
@@ -93,28 +93,45 @@ export function tableIndex(low: number, high: number, { shift, indexBits }: Pagi
   return shifted & ((1 << indexBits) - 1);
 }
 
-/** Physical address of the table that CR3 points to. */
-export function topTable(mode: Exclude<PagingMode, 'off'>, cr3: number): number {
-  const low = cr3 % 2 ** 32;
-  switch (mode) {
-    case '4-level':
-      return cr3 - (cr3 % 4096);
-    case 'pae':
-      return low - (low % 32);
-    case '32-bit':
-      return low - (low % 4096);
-  }
+/** Offset in its frame of the entry for a linear address, in a table that begins at `offset`. */
+export function entryOffset(low: number, high: number, level: PagingLevel, offset: number): number {
+  return offset + tableIndex(low, high, level) * level.entryBytes;
 }
 
-/** Physical address that an entry points to: a table, a 4 KiB page, or the start of a large page. */
+/** Number of the frame that holds the table to which CR3 points; bits above 31 count in long mode only. */
+export function topFrame(mode: Exclude<PagingMode, 'off'>, cr3: number): number {
+  return mode === '4-level' ? Math.floor(cr3 / PAGE_SIZE) : cr3 >>> PAGE_SHIFT;
+}
+
+/** Offset of that table in its frame: PAE's, of 32 bytes, may be anywhere. */
+export function topOffset(mode: Exclude<PagingMode, 'off'>, cr3: number): number {
+  return mode === 'pae' ? cr3 & (PAGE_SIZE - 32) : 0;
+}
+
+/** Physical address of the table that CR3 points to. */
+export function topTable(mode: Exclude<PagingMode, 'off'>, cr3: number): number {
+  return topFrame(mode, cr3) * PAGE_SIZE + topOffset(mode, cr3);
+}
+
+/** Number of the frame to which an entry points: a table, a 4 KiB page, or the first of a large page. */
+export function entryFrame(
+  low: number,
+  high: number,
+  leafBytes: number,
+  entryBytes: number,
+): number {
+  const base = (low & -Math.max(leafBytes, PAGE_SIZE)) >>> PAGE_SHIFT;
+  // PSE-36: bits 20–13 of a 4 MiB entry are bits 39–32 of the address.
+  const upper = entryBytes === 4 ? (leafBytes > PAGE_SIZE ? (low >>> 13) & 0xff : 0) : high & 0xff;
+  return (upper << (32 - PAGE_SHIFT)) | base;
+}
+
+/** Physical address to which an entry points. */
 export function entryTarget(
   low: number,
   high: number,
   leafBytes: number,
   entryBytes: number,
 ): number {
-  const base = (low & -Math.max(leafBytes, 4096)) >>> 0;
-  // PSE-36: bits 20–13 of a 4 MiB entry are bits 39–32 of the address.
-  const upper = entryBytes === 4 ? (leafBytes > 4096 ? (low >>> 13) & 0xff : 0) : high & 0xff;
-  return upper * 2 ** 32 + base;
+  return entryFrame(low, high, leafBytes, entryBytes) * PAGE_SIZE;
 }

@@ -11,7 +11,10 @@ export class PhysicalMemory {
   readonly ramBytes: number;
   /** RAM, borrowed: index is the physical address. */
   readonly ram: Uint8Array;
-  private readonly words: Uint32Array;
+  /** How many frames of 4 KiB RAM has. */
+  readonly frames: number;
+  /** RAM as 32-bit words, borrowed: for the walk through the page tables. */
+  readonly words: Uint32Array;
   private readonly devices = new Map<number, Device>();
   private readonly noted = new Set<string>();
   private readonly note: (text: string) => void;
@@ -19,6 +22,7 @@ export class PhysicalMemory {
   /** `ramBytes` is a multiple of the page size; `memory` must hold it from RAM_BASE on. */
   constructor(memory: WebAssembly.Memory, ramBytes: number, note: (text: string) => void) {
     this.ramBytes = ramBytes;
+    this.frames = ramBytes / PAGE_SIZE;
     this.ram = new Uint8Array(memory.buffer, RAM_BASE, ramBytes);
     this.words = new Uint32Array(memory.buffer, RAM_BASE, ramBytes / 4);
     this.note = note;

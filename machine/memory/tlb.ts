@@ -76,9 +76,10 @@ export class Tlb {
 
   /** INVLPG: forgets the page that maps the address, whatever its size. */
   invalidatePage(low: number, high: number): void {
+    const { largeRegions, hugeRegions } = this;
     const isLarge =
-      this.largeRegions.has(regionNumber(low, high, 21)) ||
-      this.hugeRegions.has(regionNumber(low, high, 30));
+      (largeRegions.size > 0 && largeRegions.has(regionNumber(low, high, 21))) ||
+      (hugeRegions.size > 0 && hugeRegions.has(regionNumber(low, high, 30)));
     if (isLarge) {
       this.flush();
       return;
