@@ -3,7 +3,8 @@
  * them after the storing instruction has retired: self-modifying code, and a loader that writes
  * where code once was, both work without a flush (Intel SDM 3A §11.6).
  */
-import { PAGE_SHIFT } from '../addresses.ts';
+import { PAGE_SIZE } from '../addresses.ts';
+import { CODE_MAP_BASE } from '../state/layout.ts';
 
 /**
  * `physicalPage` is the page number (address >> 12); `offset` and `lengthBytes` lie in the page.
@@ -11,19 +12,25 @@ import { PAGE_SHIFT } from '../addresses.ts';
 export type CodeWriteListener = (physicalPage: number, offset: number, lengthBytes: number) => void;
 
 export class CodePages {
-  private readonly flags: Uint8Array;
+  /** CODE_MAP_BASE of the drawing: generated code looks there before it stores (translation/tlb-miss.ts). */
+  private readonly map: Uint8Array;
+  private readonly pages: number;
   private readonly listeners: CodeWriteListener[] = [];
 
-  constructor(ramBytes: number) {
-    this.flags = new Uint8Array(ramBytes >>> PAGE_SHIFT);
+  constructor(memory: WebAssembly.Memory, ramBytes: number) {
+    this.pages = ramBytes / PAGE_SIZE;
+    this.map = new Uint8Array(memory.buffer, CODE_MAP_BASE, Math.ceil(this.pages / 8));
   }
 
   isCode(physicalPage: number): boolean {
-    return this.flags[physicalPage] === 1;
+    return ((this.map[physicalPage >>> 3] ?? 0) & (1 << (physicalPage & 7))) !== 0;
   }
 
   set(physicalPage: number, isCode: boolean): void {
-    if (physicalPage < this.flags.length) this.flags[physicalPage] = isCode ? 1 : 0;
+    if (physicalPage >= this.pages) return;
+    const bit = 1 << (physicalPage & 7);
+    if (isCode) this.map[physicalPage >>> 3]! |= bit;
+    else this.map[physicalPage >>> 3]! &= ~bit;
   }
 
   listen(listener: CodeWriteListener): void {

@@ -51,7 +51,7 @@ export class GuestMemory {
     this.registers = new PagingRegisters(state);
     this.translator = new Translator(this.physical, this.registers);
     this.tlb = new Tlb(state.words);
-    this.codePages = new CodePages(ramBytes);
+    this.codePages = new CodePages(memory, ramBytes);
     this.pending = new PendingEffects(memory, this.physical, this.codePages);
     const { physical, registers, translator, tlb, codePages, watchpoints, pending } = this;
     const parts = { state, physical, registers, translator, tlb, codePages, watchpoints, pending };
@@ -95,18 +95,18 @@ export class GuestMemory {
 
   addWatchpoint(watch: Watch): void {
     this.watchpoints.add(watch);
-    this.tlb.flush();
+    this.tlb.setWatched(true);
   }
 
   removeWatchpoint(watch: Watch): void {
     this.watchpoints.remove(watch);
-    this.tlb.flush();
+    this.tlb.setWatched(!this.watchpoints.isEmpty);
   }
 
   /** The data watches that the guest's debug registers ask for, all of them. */
   setGuestWatches(watches: readonly Watch[]): void {
     this.watchpoints.setGuestWatches(watches);
-    this.tlb.flush();
+    this.tlb.setWatched(!this.watchpoints.isEmpty);
   }
 
   /** The physical address of an instruction byte, with execute permission at the present CPL. */

@@ -3,7 +3,7 @@
  * mapped by linear page number, one table for reads and one for writes in each of three contexts.
  * An entry means that the access may go straight to RAM: permission is given, the dirty bit is
  * set, and neither decoded code nor a watchpoint wants to know of it. Entries are 4 KiB pieces of
- * whatever page maps them. Global pages are flushed with the rest, which only costs time.
+ * whatever page maps them. Generated code fills it too (translation/tlb-miss.ts). Global pages are flushed with the rest, which only costs time.
  */
 import { PAGE_SIZE } from '../addresses.ts';
 import {
@@ -13,6 +13,10 @@ import {
   TLB_EMPTY,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
+  TLB_FILLED_BASE,
+  TLB_FILLED_COUNT,
+  TLB_FILLED_LIMIT,
+  TLB_WATCHED,
   TLB_WRITE_TABLE,
 } from '../state/layout.ts';
 import type { TlbContext } from './paging-registers.ts';
@@ -22,12 +26,11 @@ const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
 const TABLE_WORDS = TLB_WRITE_TABLE / 4;
 const TABLES = TLB_CONTEXTS * 2;
 const FIRST_WORD = TLB_BASE / 4;
+const FILLED = TLB_FILLED_BASE / 4;
+const FILLED_COUNT = TLB_FILLED_COUNT / 4;
 
 export class Tlb {
   private readonly words: Uint32Array;
-  /** Word indexes of slots that may be filled, so that a flush costs what was filled. */
-  private readonly filled = new Uint32Array(TABLES * TLB_ENTRIES);
-  private filledCount = 0;
   /** 2 MiB and 1 GiB regions (by number) in which pieces of large pages have been filled. */
   private readonly largeRegions = new Set<number>();
   private readonly hugeRegions = new Set<number>();
@@ -49,8 +52,9 @@ export class Tlb {
   ): void {
     const slot = slotIndex(context, isWrite, low);
     if (this.words[slot] === EMPTY) {
-      if (this.filledCount === this.filled.length) this.flush();
-      this.filled[this.filledCount++] = slot;
+      if (this.words[FILLED_COUNT] === TLB_FILLED_LIMIT) this.flush();
+      this.words[FILLED + this.words[FILLED_COUNT]!] = slot;
+      this.words[FILLED_COUNT]! += 1;
     }
     const page = (low & -PAGE_SIZE) >>> 0;
     this.words[slot] = page;
@@ -66,10 +70,19 @@ export class Tlb {
     return (low + this.words[slot + 2]!) >>> 0;
   }
 
+  /** While anything is watched, every miss goes to the slow path, which looks at the watchpoints. */
+  setWatched(isWatched: boolean): void {
+    this.words[TLB_WATCHED / 4] = isWatched ? 1 : 0;
+    this.flush();
+  }
+
   /** Forgets everything: MOV CR3, and whatever else changes many translations. */
   flush(): void {
-    for (let index = 0; index < this.filledCount; index++) this.words[this.filled[index]!] = EMPTY;
-    this.filledCount = 0;
+    const count = this.words[FILLED_COUNT]!;
+    for (let index = FILLED; index < FILLED + count; index++) {
+      this.words[this.words[index]!] = EMPTY;
+    }
+    this.words[FILLED_COUNT] = 0;
     this.largeRegions.clear();
     this.hugeRegions.clear();
   }
@@ -93,8 +106,9 @@ export class Tlb {
 
   /** Forgets every write permission to a RAM frame: it has become code. */
   removeWriteEntries(frame: number): void {
-    for (let index = 0; index < this.filledCount; index++) {
-      const slot = this.filled[index]!;
+    const count = this.words[FILLED_COUNT]!;
+    for (let index = FILLED; index < FILLED + count; index++) {
+      const slot = this.words[index]!;
       const isWrite = Math.floor((slot - FIRST_WORD) / TABLE_WORDS) % 2 === 1;
       if (!isWrite || this.words[slot] === EMPTY) continue;
       const host = (this.words[slot]! + this.words[slot + 2]!) >>> 0;

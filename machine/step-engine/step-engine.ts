@@ -58,12 +58,13 @@ export class StepEngine implements RecordEngine {
     const shared = { memory, table };
     const core = instantiateCore(memoryPages, {
       ...shared,
+      ...this.slowAccesses(),
       passesBreakpoint: (record, left) => (this.passesBreakpoint(record, left) ? 1 : 0),
     });
     for (const [name, index] of Object.entries(PSEUDO_HANDLER)) table.set(index, core[name]);
     this.enterAt = core['enterAt'] as EnterAt;
     // The delivery of exceptions imports what handlers import, but nothing delivers its own.
-    const functions = { ...core, ...shared, ...this.hostFunctions(), deliver: core['invalid'] };
+    const functions = { ...core, ...shared, ...this.hostFunctions(core), deliver: core['invalid'] };
     const deliver = buildDelivery({ table, memoryPages, imports: functions });
     this.modules = { table, memoryPages, imports: { ...functions, deliver } };
     const handlers = new Handlers(this.modules, TABLE.firstHandler);
@@ -250,11 +251,19 @@ export class StepEngine implements RecordEngine {
     return this.bytes.subarray(start, start + PAGE_SIZE);
   }
 
-  private hostFunctions(): HostFunctions {
+  private slowAccesses(): Pick<HostFunctions, 'slowRead' | 'slowWrite'> {
     const { memory } = this.cpu;
     return {
       slowRead: (low, high, flags) => memory.slowRead(low, high, flags),
       slowWrite: (low, high, flags) => memory.slowWrite(low, high, flags),
+    };
+  }
+
+  /** Ordinary TLB misses are served by the core module, which calls the host for the others. */
+  private hostFunctions(core: Record<string, unknown>): HostFunctions {
+    return {
+      slowRead: core['readMiss'] as HostFunctions['slowRead'],
+      slowWrite: core['writeMiss'] as HostFunctions['slowWrite'],
       host: (operation, record, budget) => this.callHost(operation, record, budget),
     };
   }
@@ -293,7 +302,7 @@ function instantiateCore(
     readonly memory: WebAssembly.Memory;
     readonly table: WebAssembly.Table;
     readonly passesBreakpoint: (record: number, budget: number) => number;
-  },
+  } & Pick<HostFunctions, 'slowRead' | 'slowWrite'>,
 ): Record<string, unknown> {
   const module = new WebAssembly.Module(buildCoreModule(memoryPages));
   return new WebAssembly.Instance(module, { host }).exports;

@@ -2,11 +2,12 @@
  * The step engine's fixed module: the way in, the jump cache, the pseudo-records' handlers and the
  * bulk part of REP MOVS and REP STOS.
  */
-import { STRING_RUN_SIGNATURE } from '../codegen/emitter.ts';
+import { SLOW_ACCESS_SIGNATURE, STRING_RUN_SIGNATURE } from '../codegen/emitter.ts';
 import { fieldOffset } from '../state/fields.ts';
 import {
   JUMP_CACHE_BASE,
   JUMP_CACHE_ENTRIES,
+  RAM_BASE,
   TLB_BASE,
   TLB_ENTRIES,
   TLB_WRITE_TABLE,
@@ -15,6 +16,9 @@ import type { FunctionBuilder, Local } from '../wasm/function-builder.ts';
 import { ModuleBuilder } from '../wasm/module-builder.ts';
 import { RECORD } from './record.ts';
 import { EXIT, HANDLER_SIGNATURE, LOOKUP_SIGNATURE } from './runtime.ts';
+import { emitTlbMiss } from './tlb-miss.ts';
+
+const WASM_PAGE = 65536;
 
 /** The table indexes of the pseudo-records' handlers. */
 export const PSEUDO_HANDLER = {
@@ -35,6 +39,9 @@ const PAGE_MASK = BigInt.asUintN(64, ~0xfffn);
 export function buildCoreModule(memoryPages: number): Uint8Array {
   const module = new ModuleBuilder({ memoryPages });
   const passes = module.import('passesBreakpoint', HANDLER_SIGNATURE);
+  const slowRead = module.import('slowRead', SLOW_ACCESS_SIGNATURE);
+  const slowWrite = module.import('slowWrite', SLOW_ACCESS_SIGNATURE);
+  const ramBytes = memoryPages * WASM_PAGE - RAM_BASE;
   const handlerType = module.type(HANDLER_SIGNATURE);
   const lookup = module.function('lookup', LOOKUP_SIGNATURE);
   emitLookup(lookup.builder, handlerType);
@@ -48,6 +55,10 @@ export function buildCoreModule(memoryPages: number): Uint8Array {
   emitRaise(module.function('raise', HANDLER_SIGNATURE).builder);
   emitStringRun(module.function('moveRun', STRING_RUN_SIGNATURE).builder, true);
   emitStringRun(module.function('fillRun', STRING_RUN_SIGNATURE).builder, false);
+  const read = module.function('readMiss', SLOW_ACCESS_SIGNATURE).builder;
+  emitTlbMiss(read, { isWrite: false, slow: slowRead, ramBytes });
+  const write = module.function('writeMiss', SLOW_ACCESS_SIGNATURE).builder;
+  emitTlbMiss(write, { isWrite: true, slow: slowWrite, ramBytes });
   return module.finish();
 }
 
