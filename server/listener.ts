@@ -7,13 +7,12 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { formatAddress, isLoopback, UsageError, type ListenAddress } from './listen-address.ts';
 import { Session } from './session.ts';
+import { Visitors, type Visitor } from './visitors.ts';
 import { Wakefulness } from './wakefulness.ts';
 import type { SessionLog, SessionOptions, Transport } from './session-options.ts';
 
 /** Every packet, acknowledgement or break-in begins with one of these. */
 const FIRST_BYTES = Buffer.from('+-$\x03');
-/** One debugger and a few monitor clients; the rest is somebody who does not close. */
-const MAX_CONNECTIONS = 64;
 
 /** The address cannot be served: one clear line. */
 export class ListenError extends Error {
@@ -23,6 +22,8 @@ export class ListenError extends Error {
 export interface ListenerOptions {
   readonly session: Omit<SessionOptions, 'log'>;
   readonly allowRemote: boolean;
+  /** How long a connection may say nothing at all; see `Visitors`. */
+  readonly silenceMs?: number;
   /** A logger for connection number `connection`, counted from 1. */
   readonly logFor: (connection: number) => SessionLog;
 }
@@ -34,12 +35,12 @@ export class Listener {
   /** What was really bound: with port 0 the port that the system chose. */
   readonly address: ListenAddress;
   private readonly server: Server;
-  private readonly sockets: Set<Socket>;
+  private readonly visitors: Visitors<SocketVisitor>;
 
-  private constructor(address: ListenAddress, server: Server, sockets: Set<Socket>) {
+  private constructor(address: ListenAddress, server: Server, visitors: Visitors<SocketVisitor>) {
     this.address = address;
     this.server = server;
-    this.sockets = sockets;
+    this.visitors = visitors;
   }
 
   /** Throws `UsageError` for a remote host, `ListenError` for an address that cannot be bound. */
@@ -54,16 +55,13 @@ export class Listener {
       );
     }
     if (address.kind === 'unix') await removeStaleSocket(address.path);
-    const sockets = new Set<Socket>();
+    const visitors = new Visitors<SocketVisitor>(options.silenceMs);
     let connections = 0;
     const server = createServer({ noDelay: true }, (socket) => {
-      sockets.add(socket);
-      socket.once('close', () => sockets.delete(socket));
-      serveSocket(socket, { ...options.session, log: options.logFor(++connections) });
+      serveSocket(socket, { ...options.session, log: options.logFor(++connections) }, visitors);
     });
-    server.maxConnections = MAX_CONNECTIONS;
     await bind(server, address);
-    return new Listener(boundAddress(server, address), server, sockets);
+    return new Listener(boundAddress(server, address), server, visitors);
   }
 
   /**
@@ -75,9 +73,9 @@ export class Listener {
     const closed = new Promise<void>((resolve) => {
       this.server.close(() => resolve());
     });
-    for (const socket of this.sockets) socket.end();
+    for (const { socket } of this.visitors.present) socket.end();
     const impatience = setTimeout(() => {
-      for (const socket of this.sockets) socket.destroy();
+      for (const { socket } of this.visitors.present) socket.destroy();
     }, FAREWELL_MS);
     await closed;
     clearTimeout(impatience);
@@ -145,8 +143,16 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function serveSocket(socket: Socket, options: SessionOptions): void {
-  const { log } = options;
+interface SocketVisitor extends Visitor {
+  readonly socket: Socket;
+}
+
+function serveSocket(
+  socket: Socket,
+  options: SessionOptions,
+  visitors: Visitors<SocketVisitor>,
+): void {
+  const { log, seat } = options;
   const wakefulness = new Wakefulness();
   const transport: Transport = {
     write: (bytes) => {
@@ -160,6 +166,18 @@ function serveSocket(socket: Socket, options: SessionOptions): void {
     abort: () => socket.destroy(),
   };
   const session = new Session(options, transport);
+  const visitor: SocketVisitor = {
+    socket,
+    get isWanted() {
+      return seat.isHeldBy(session);
+    },
+    sendAway: (why) => {
+      log.info({}, `closed a connection: ${why}`);
+      socket.destroy();
+    },
+  };
+  visitors.enter(visitor);
+  socket.on('data', () => visitors.hasSpoken(visitor));
   socket.once('data', (first: Buffer) => {
     if (!FIRST_BYTES.includes(first[0]!)) {
       log.warn({}, 'closed a connection that does not speak the remote protocol');
@@ -170,7 +188,10 @@ function serveSocket(socket: Socket, options: SessionOptions): void {
     socket.on('data', (bytes: Buffer) => session.receive(bytes));
   });
   socket.on('error', (error) => log.debug({ err: error }, 'connection failed'));
-  socket.once('close', () => void session.dispose());
+  socket.once('close', () => {
+    visitors.leave(visitor);
+    void session.dispose();
+  });
 }
 
 /** gdb's `target remote | exoscope serve --listen stdio`: resolves when the debugger has gone. */

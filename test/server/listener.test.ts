@@ -104,6 +104,51 @@ describe('listening', () => {
     expect(await receive(socket, '#')).toContain('$QC1#');
   });
 
+  it('closes a connection that never says anything', async () => {
+    const listener = await listen('127.0.0.1:0', { ...options(), silenceMs: 50 });
+    const silent = connect(listener);
+    const talking = connect(listener);
+    talking.write('$qC#b4');
+    await once(silent.resume(), 'close');
+    await setTimeout(100);
+    talking.write('+$qC#b4');
+    expect(await receive(talking, '#')).toContain('$QC1#');
+  });
+
+  it('lets a debugger in, however many connections say nothing', async () => {
+    const listener = await listen('127.0.0.1:0');
+    const crowd = Array.from({ length: 200 }, () => connect(listener));
+    for (const socket of crowd) socket.on('error', () => undefined);
+    await Promise.all(crowd.map((socket) => once(socket, 'connect')));
+    const debuggers = connect(listener);
+    debuggers.write('$g#67');
+    expect(await receive(debuggers, '#')).toMatch(/^\+\$[0-9a-fx]{1120}#/);
+    for (const socket of crowd) socket.destroy();
+  });
+
+  it('never sends the debugger away for others, and of those the one longest unheard', async () => {
+    const listener = await listen('127.0.0.1:0');
+    const say = async (packet: string): Promise<Socket> => {
+      const socket = connect(listener);
+      socket.on('error', () => undefined);
+      socket.write(encodePacket(Buffer.from(packet)));
+      await once(socket, 'data');
+      return socket;
+    };
+    const first = await say('g');
+    const second = await say('qSupported');
+    const others: Socket[] = [];
+    for (let count = 0; count < 62; count++) others.push(await say('qSupported'));
+    others.push(await say('qSupported'));
+    for (let wait = 0; !second.destroyed && wait < 200; wait++) await setTimeout(10);
+    expect(second.destroyed).toBe(true);
+    expect(first.destroyed).toBe(false);
+    expect(others.some((socket) => socket.destroyed)).toBe(false);
+    first.write('+$g#67');
+    await once(first, 'data');
+    for (const socket of [first, ...others]) socket.destroy();
+  });
+
   it('takes the breakpoints of a debugger that vanished', async () => {
     const target = new FakeTarget();
     const listener = await listen('127.0.0.1:0', options(target));
