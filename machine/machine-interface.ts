@@ -127,6 +127,12 @@ export interface MachineView {
   readRegister(name: DebugRegisterName): bigint | undefined;
   /** Reads one register again and again: what `readRegister` gives, without finding the name. */
   registerReader(name: DebugRegisterName): (() => bigint) | undefined;
+  /**
+   * The bytes in which the machine keeps a register, least significant first, borrowed: they follow
+   * it, for who reads hundreds of thousands of times a second. Also `xmm0`–`xmm15`, and `x87`: bytes
+   * 0–159 of FXSAVE. Undefined for one that is put together (rflags) or does not exist.
+   */
+  registerBytes?(name: DebugRegisterName): Uint8Array | undefined;
   /** 16 bytes of xmm0–xmm15, a copy. */
   readVector(register: number): Uint8Array;
   /** The 512 bytes that FXSAVE would store, with x87 state as it stands. */
@@ -139,6 +145,11 @@ export interface MachineView {
    * up to `lengthBytes`; none gives an empty array. A copy.
    */
   readLinear(linear: bigint, lengthBytes: number, cr3?: bigint): Uint8Array;
+  /**
+   * The same into `into` from `offset` on, for who reads often; how many bytes came. There must be
+   * room for `lengthBytes`.
+   */
+  copyLinear(linear: bigint, lengthBytes: number, into: Uint8Array, offset: number): number;
   /** A little-endian number in linear memory, or undefined where it is not all mapped to RAM. */
   readInteger(linear: bigint, lengthBytes: 1 | 2 | 4 | 8): bigint | undefined;
   /** RAM at a physical address; shorter than asked at the end of RAM. A copy. */

@@ -27,7 +27,7 @@ import type {
 } from './machine-interface.ts';
 import { GuestMemory } from './memory/guest-memory.ts';
 import { powerOn } from './power-on.ts';
-import { readRegister, registerReader, writeRegister } from './register-access.ts';
+import { readRegister, registerBytes, registerReader, writeRegister } from './register-access.ts';
 import { RunLoop } from './run-loop.ts';
 import { SerialHistory } from './serial-history.ts';
 import { cpuStateOver, type CpuState } from './state/fields.ts';
@@ -140,6 +140,10 @@ export class Machine implements MachineView, MachineControl {
     return registerReader(this.state, name);
   }
 
+  registerBytes(name: string): Uint8Array | undefined {
+    return registerBytes(this.state, name);
+  }
+
   writeRegister(name: string, value: bigint): boolean {
     return writeRegister(this.state, this.memory, name, value);
   }
@@ -162,6 +166,10 @@ export class Machine implements MachineView, MachineControl {
 
   readLinear(linear: bigint, lengthBytes: number, cr3?: bigint): Uint8Array {
     return this.memory.debug.readLinear(linear, lengthBytes, cr3);
+  }
+
+  copyLinear(linear: bigint, lengthBytes: number, into: Uint8Array, offset: number): number {
+    return this.memory.debug.copyLinear(linear, lengthBytes, into, offset);
   }
 
   readInteger(linear: bigint, lengthBytes: 1 | 2 | 4 | 8): bigint | undefined {

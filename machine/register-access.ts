@@ -3,6 +3,7 @@ import { readRflags, writeRflags } from './cpu/rflags.ts';
 import type { GuestMemory } from './memory/guest-memory.ts';
 import {
   GENERAL_REGISTER_NAMES,
+  STATE_FIELDS,
   type CpuState,
   type U32Field,
   type U64Field,
@@ -12,6 +13,8 @@ interface RegisterAccess {
   read(state: CpuState): bigint;
   /** False when the value is refused. Absent for what a debugger must not write. */
   write?(state: CpuState, value: bigint): boolean;
+  /** Where it is kept as it is read; absent for what is put together. */
+  readonly field?: U64Field | U32Field;
 }
 
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'] as const;
@@ -23,7 +26,7 @@ function wide(name: string, field: U64Field, isWritable = true): void {
     state[field] = BigInt.asUintN(64, value);
     return true;
   };
-  table.set(name, { read: (state) => state[field], ...(isWritable ? { write } : {}) });
+  table.set(name, { field, read: (state) => state[field], ...(isWritable ? { write } : {}) });
 }
 
 function narrow(name: string, field: U32Field, isWritable = false): void {
@@ -31,7 +34,11 @@ function narrow(name: string, field: U32Field, isWritable = false): void {
     state[field] = Number(BigInt.asUintN(32, value));
     return true;
   };
-  table.set(name, { read: (state) => BigInt(state[field]), ...(isWritable ? { write } : {}) });
+  table.set(name, {
+    field,
+    read: (state) => BigInt(state[field]),
+    ...(isWritable ? { write } : {}),
+  });
 }
 
 for (const name of GENERAL_REGISTER_NAMES) wide(name, name);
@@ -80,6 +87,17 @@ export function readRegister(state: CpuState, name: string): bigint | undefined 
 export function registerReader(state: CpuState, name: string): (() => bigint) | undefined {
   const access = table.get(name);
   return access === undefined ? undefined : () => access.read(state);
+}
+
+/** The bytes in which the register is kept, borrowed; see `MachineView.registerBytes`. */
+export function registerBytes(state: CpuState, name: string): Uint8Array | undefined {
+  if (name === 'x87') return state.x87Area;
+  const vector = /^xmm(\d|1[0-5])$/.exec(name)?.[1];
+  if (vector !== undefined) return state.xmm(Number(vector));
+  const field = table.get(name)?.field;
+  const place = STATE_FIELDS.find((candidate) => candidate.name === field);
+  if (place === undefined) return undefined;
+  return new Uint8Array(state.words.buffer, place.offset, place.lengthBytes);
 }
 
 /** False when the register does not exist, cannot be written or refuses the value. */

@@ -40,6 +40,22 @@ export class DebugAccess {
     return done === lengthBytes ? result : result.slice(0, done);
   }
 
+  /** The same into `into` from `offset` on; how many bytes came. Makes no garbage within a page. */
+  copyLinear(linear: bigint, lengthBytes: number, into: Uint8Array, offset: number): number {
+    const physical = this.find(linear, undefined);
+    if (physical < 0) return 0;
+    if ((physical % PAGE_SIZE) + lengthBytes <= PAGE_SIZE) {
+      if (!this.physical.isRam(physical, lengthBytes)) return 0;
+      const { ram } = this.physical;
+      for (let index = 0; index < lengthBytes; index++)
+        into[offset + index] = ram[physical + index]!;
+      return lengthBytes;
+    }
+    return this.forEachPiece(linear, lengthBytes, undefined, (from, start, end) =>
+      into.set(this.physical.ram.subarray(from, from + end - start), offset + start),
+    );
+  }
+
   /** A little-endian number, or undefined where it is not all mapped to RAM. Makes no copy. */
   readInteger(linear: bigint, lengthBytes: 1 | 2 | 4 | 8): bigint | undefined {
     const physical = this.find(linear, undefined);

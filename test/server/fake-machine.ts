@@ -55,6 +55,8 @@ export class FakeMachine implements MachineView, MachineControl {
   icount = 0n;
   resets = 0;
   #skipped = 0n;
+  /** Where hooks ran last: once for each time that control arrives. */
+  #hooked = '';
 
   constructor(ramBytes = FAKE_RAM_BYTES) {
     this.ram = new Uint8Array(ramBytes);
@@ -114,7 +116,9 @@ export class FakeMachine implements MachineView, MachineControl {
 
   #execute(isPassing: boolean): StopReason | undefined {
     const { rip } = this;
-    for (const hook of this.hooks.get(rip) ?? []) hook(this);
+    const arrival = `${rip} ${this.icount}`;
+    if (this.#hooked !== arrival) for (const hook of this.hooks.get(rip) ?? []) hook(this);
+    this.#hooked = arrival;
     const isStop =
       !isPassing && this.breakpoints.has(rip) && (this.predicates.get(rip)?.(this) ?? true);
     if (isStop) return { kind: 'breakpoint', address: rip };
@@ -184,6 +188,12 @@ export class FakeMachine implements MachineView, MachineControl {
       bytes.push(byte);
     }
     return Uint8Array.from(bytes);
+  }
+
+  copyLinear(linear: bigint, lengthBytes: number, into: Uint8Array, offset: number): number {
+    const bytes = this.readLinear(linear, lengthBytes);
+    into.set(bytes, offset);
+    return bytes.length;
   }
 
   writeLinear(linear: bigint, bytes: Uint8Array, cr3?: bigint): number {
