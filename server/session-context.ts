@@ -40,6 +40,9 @@ export class SessionContext implements PacketContext {
     savedRegisters: new Map(),
     transfers: new Map(),
     remainingThreads: [],
+    tracepointPieces: [],
+    variablePieces: [],
+    traceFrame: undefined,
   };
   selection: ThreadSelection;
   /** A break-in arrived before the resume that it is meant for was handled. */
@@ -79,6 +82,7 @@ export class SessionContext implements PacketContext {
   }
 
   resume(threads: readonly ThreadResume[]): Reply {
+    this.holdings.traceFrame = undefined;
     // First the phase: a target may stop again before `resume` returns.
     this.actions.resumed();
     try {
@@ -98,8 +102,10 @@ export class SessionContext implements PacketContext {
     this.holdings.files.clear();
     this.holdings.savedRegisters.clear();
     this.holdings.transfers.clear();
+    this.holdings.traceFrame = undefined;
     await target.breakpoints.removeAllOf(this.owner);
     target.catchSystemCalls?.('none');
+    await target.tracepoints?.debuggerLeft();
     seat.release(this.owner);
     log.info({}, 'debugger detached');
     const isToRun = options?.stayHalted !== true && onDetach === 'run';

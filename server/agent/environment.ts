@@ -2,6 +2,14 @@
 
 export type IntegerBytes = 1 | 2 | 4 | 8;
 
+/** Where the operations of a tracepoint's expression put what they collect. */
+export interface AgentTrace {
+  memory(address: bigint, lengthBytes: number): void;
+  /** Memory up to and with a zero byte, at most `lengthBytes`. */
+  text(address: bigint, lengthBytes: number): void;
+  variable(number: number): void;
+}
+
 export interface AgentEnvironment {
   /** A reader for the register with gdb's number; undefined: none, or wider than 64 bits. */
   register(number: number): (() => bigint) | undefined;
@@ -13,4 +21,6 @@ export interface AgentEnvironment {
   readonly variables: Map<number, bigint>;
   /** The output of agent-printf. */
   print(text: string): void;
+  /** Absent: nothing is being traced, and what would collect has no effect. */
+  readonly trace?: AgentTrace;
 }

@@ -8,7 +8,7 @@
  * gdb does not emit them: floating point (their evaluation fails, which counts as true).
  */
 import { AgentError } from './agent-error.ts';
-import type { AgentEnvironment, IntegerBytes } from './environment.ts';
+import type { AgentEnvironment, AgentTrace, IntegerBytes } from './environment.ts';
 
 /** Where an operation stands: what its closure is made from. */
 export interface OperationPlace {
@@ -211,17 +211,33 @@ const FLOATING: readonly AgentOperation[] = [
   floating(0x1f, 'd_to_l'),
 ];
 
-/** Records memory for a tracepoint; in a condition there is nothing to record into. */
-function tracing(opcode: number, name: string, shape: Shape): AgentOperation {
-  return operation(opcode, name, shape, () => () => undefined);
+/** Collects for a tracepoint; in a breakpoint's condition there is nothing to collect into. */
+function tracing(
+  opcode: number,
+  name: string,
+  shape: Shape,
+  collect: (trace: AgentTrace, place: OperationPlace) => void,
+): AgentOperation {
+  return operation(opcode, name, shape, (place) => {
+    const { trace } = place.environment;
+    return trace === undefined ? () => undefined : () => collect(trace, place);
+  });
 }
 
 const TRACING: readonly AgentOperation[] = [
-  tracing(0x0c, 'trace', [0, 2, 0]),
-  tracing(0x0d, 'trace_quick', [1, 1, 1]),
-  tracing(0x2e, 'tracev', [2, 0, 0]),
-  tracing(0x2f, 'tracenz', [0, 2, 0]),
-  tracing(0x30, 'trace16', [2, 1, 1]),
+  tracing(0x0c, 'trace', [0, 2, 0], (trace, { stack, depth }) =>
+    trace.memory(stack[depth - 2]!, Number(stack[depth - 1]!)),
+  ),
+  tracing(0x0d, 'trace_quick', [1, 1, 1], (trace, { stack, depth, operand }) =>
+    trace.memory(stack[depth - 1]!, operand),
+  ),
+  tracing(0x2e, 'tracev', [2, 0, 0], (trace, { operand }) => trace.variable(operand)),
+  tracing(0x2f, 'tracenz', [0, 2, 0], (trace, { stack, depth }) =>
+    trace.text(stack[depth - 2]!, Number(stack[depth - 1]!)),
+  ),
+  tracing(0x30, 'trace16', [2, 1, 1], (trace, { stack, depth, operand }) =>
+    trace.memory(stack[depth - 1]!, operand),
+  ),
 ];
 
 function fail(error: AgentError): never {

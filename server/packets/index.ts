@@ -10,6 +10,7 @@ import { registers } from './registers.ts';
 import { resuming } from './resume.ts';
 import { sessions } from './sessions.ts';
 import { threads } from './threads.ts';
+import { tracepoints } from './tracepoints.ts';
 
 export const PACKET_CHAPTERS: readonly PacketChapter[] = [
   queries,
@@ -20,6 +21,7 @@ export const PACKET_CHAPTERS: readonly PacketChapter[] = [
   threads,
   qxfer,
   hostIo,
+  tracepoints,
   sessions,
   lldb,
 ];

@@ -10,6 +10,7 @@ import { reply, type Reply } from '../rsp/reply.ts';
 import { crc32 } from './crc32.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import { PACKET_SIZE, type PacketContext } from './packet-context.ts';
+import { refuseInFrame } from './tracepoints-frames.ts';
 
 /** What `qSearch` and `qCRC` read at a time, so that other connections are served in between. */
 const PIECE_BYTES = 0x10000;
@@ -25,12 +26,16 @@ async function readSome(
   return bytes;
 }
 
-/** As the selected thread sees it, or by physical addresses if the client has asked for that. */
+/**
+ * What a selected trace frame has; else as the selected thread sees it, or by physical addresses if the
+ * client has asked for that.
+ */
 async function readMemory(
-  { client, selection, target }: PacketContext,
+  { client, holdings, selection, target }: PacketContext,
   address: bigint,
   lengthBytes: number,
 ): Promise<Uint8Array> {
+  if (holdings.traceFrame !== undefined) return holdings.traceFrame.memory(address, lengthBytes);
   const { physical } = target.memory;
   if (client.physicalMemory && physical !== undefined) return physical.read(address, lengthBytes);
   return target.memory.read(await selection.thread(), address, lengthBytes);
@@ -45,6 +50,7 @@ async function writeBytes(
   address: bigint,
   bytes: Uint8Array,
 ): Promise<Reply> {
+  refuseInFrame(context);
   const { client, selection, target } = context;
   const { physical } = target.memory;
   const written =

@@ -7,6 +7,7 @@ import type {
   MonitorAccess,
   Target,
   TargetFile,
+  TraceFrame,
   ThreadResume,
 } from '../target/target.ts';
 import type { Reply } from '../rsp/reply.ts';
@@ -55,6 +56,11 @@ export interface ClientHoldings {
   readonly transfers: Map<string, Uint8Array>;
   /** Thread ids that `qsThreadInfo` has still to name. */
   remainingThreads: readonly string[];
+  /** What `qTsP` and `qTsV` have still to name. */
+  tracepointPieces: readonly string[];
+  variablePieces: readonly string[];
+  /** Selected by `QTFrame`: registers and memory are read from it instead of the live target. */
+  traceFrame: TraceFrame | undefined;
 }
 
 export interface PacketContext {

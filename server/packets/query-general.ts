@@ -1,7 +1,7 @@
 /**
- * GDB manual, "General Query Packets": the handshake and what does not fit another chapter. Packets
- * that are deliberately absent: qOffsets (a kernel's symbols need no relocation; empty makes both
- * clients take them as they are) and qTStatus (empty means no tracepoints; gdb polls it otherwise).
+ * GDB manual, "General Query Packets": the handshake and what does not fit another chapter.
+ * Deliberately absent is qOffsets: a kernel's symbols need no relocation, and empty makes both clients
+ * take them as they are.
  */
 import { ERRNO } from '../rsp/errno.ts';
 import { reply } from '../rsp/reply.ts';

@@ -9,6 +9,7 @@ import { formatThreadId } from '../rsp/thread-id.ts';
 import type { Awaitable, OsDataTable, Target } from '../target/target.ts';
 import { definePacket, type PacketChapter, type PacketDefinition } from './definition.ts';
 import { PACKET_SIZE, type PacketContext } from './packet-context.ts';
+import { frameXml } from './tracepoints-frames.ts';
 import { xmlText } from './xml.ts';
 
 interface TransferObject {
@@ -144,6 +145,14 @@ export const qxfer: PacketChapter = {
       purpose: "tables of gdb's info os",
       isOffered: (target) => target.osData !== undefined,
       read: (annex, { target }) => osDataXml(annex, target.osData ?? []),
+    }),
+    defineTransfer({
+      object: 'traceframe-info',
+      annex: '',
+      purpose: 'which memory and variables the selected trace frame has',
+      isOffered: (target) => target.tracepoints !== undefined,
+      read: (annex, { holdings: { traceFrame } }) =>
+        annex === '' && traceFrame !== undefined ? frameXml(traceFrame) : undefined,
     }),
   ],
 };

@@ -1,11 +1,12 @@
 /**
- * GDB manual, "Packets": g G p P. lldb appends `;thread:ID;` to each after QThreadSuffixSupported.
+ * GDB manual, "Packets": g G p P, of the live target or the selected trace frame. lldb appends `;thread:ID;` to each after QThreadSuffixSupported.
  */
 import { ERRNO } from '../rsp/errno.ts';
 import { bytesToHex } from '../rsp/hex.ts';
 import { reply } from '../rsp/reply.ts';
 import type { PacketChapter } from './definition.ts';
 import { definePacket } from './definition.ts';
+import { refuseInFrame } from './tracepoints-frames.ts';
 
 /** More than any register number has; keeps a hostile number a small integer. */
 const MAX_REGISTER = 0xffff;
@@ -30,7 +31,9 @@ export const registers: PacketChapter = {
       async handle(fields, context) {
         const thread = await context.selection.suffixOrSelected(fields);
         fields.end();
-        const { bytes, known } = await context.target.registers.readAll(thread);
+        const { traceFrame } = context.holdings;
+        const { bytes, known } =
+          traceFrame?.registers() ?? (await context.target.registers.readAll(thread));
         return known === undefined ? reply.hex(bytes) : reply.text(hexWithUnknown(bytes, known));
       },
     }),
@@ -40,6 +43,7 @@ export const registers: PacketChapter = {
       purpose: 'write all registers',
       async handle(fields, context) {
         const bytes = fields.hexBytes();
+        refuseInFrame(context);
         const thread = await context.selection.suffixOrSelected(fields);
         fields.end();
         const present = await context.target.registers.readAll(thread);
@@ -58,7 +62,11 @@ export const registers: PacketChapter = {
         const number = fields.length(MAX_REGISTER);
         const thread = await context.selection.suffixOrSelected(fields);
         fields.end();
-        const value = await context.target.registers.read(thread, number);
+        const { traceFrame } = context.holdings;
+        const value =
+          traceFrame === undefined
+            ? await context.target.registers.read(thread, number)
+            : traceFrame.register(number);
         if (value === undefined) return reply.error(ERRNO.EINVAL, 'no such register');
         return value === 'unavailable' ? reply.text('xxxxxxxxxxxxxxxx') : reply.hex(value);
       },
@@ -71,6 +79,7 @@ export const registers: PacketChapter = {
         const number = fields.length(MAX_REGISTER);
         fields.expect('=');
         const bytes = fields.hexBytes();
+        refuseInFrame(context);
         const thread = await context.selection.suffixOrSelected(fields);
         fields.end();
         const isWritten = await context.target.registers.write(thread, number, bytes);

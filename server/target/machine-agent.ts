@@ -29,7 +29,7 @@ export class MachineAgent implements AgentEnvironment {
     const direct = savedAs === undefined ? undefined : this.#machine.registerReader(savedAs);
     if (direct !== undefined) return direct;
     return () =>
-      fromLittleEndian(registerBytes(register, registerContext(this.#machine, this.#pid())));
+      fromLittleEndian(registerBytes(register, registerContext(this.#machine, this.guestPid())));
   }
 
   integer(address: bigint, lengthBytes: IntegerBytes): bigint | undefined {
@@ -56,8 +56,8 @@ export class MachineAgent implements AgentEnvironment {
     return text;
   }
 
-  /** The guest may have switched since it was last looked at. */
-  #pid(): number {
+  /** The guest's process on the CPU, 0 for none: it may have switched since it was last looked at. */
+  guestPid(): number {
     this.#guest.forget();
     return this.#guest.currentThread()?.pid ?? 0;
   }

@@ -44,6 +44,7 @@ import type {
   ThreadResume,
 } from './target.ts';
 import { TARGET_XML } from './target-description.ts';
+import { MachineTracepoints } from './tracing/machine-tracepoints.ts';
 
 /** Signals by gdb's numbers. */
 const SIGNAL = { SIGINT: 2, SIGTRAP: 5, SIGSEGV: 11, SIGTERM: 15 } as const;
@@ -70,6 +71,7 @@ export class MachineTarget implements Target {
   readonly breakpoints: MachineBreakpoints;
   readonly files: MachineFiles;
   readonly osData: readonly OsDataTable[];
+  readonly tracepoints: MachineTracepoints;
   readonly monitor = {
     run: (request: MonitorRequest): MonitorResult => this.#runMonitor(request),
   };
@@ -113,6 +115,7 @@ export class MachineTarget implements Target {
     this.memory = new MachineMemory(machine, this.#threads, forget);
     this.#agent = new MachineAgent(machine, this.#guest);
     this.breakpoints = new MachineBreakpoints(machine, this.#agent);
+    this.tracepoints = new MachineTracepoints(machine, this.#agent);
     const executable = executablePath(imageName, elf, symbolFiles);
     const offered = [
       ...(kernel?.programs ?? []),
@@ -172,7 +175,10 @@ export class MachineTarget implements Target {
       guest: this.#guest,
       threads: this.#threads,
       breakpoints,
-      afterSlice: () => this.#sendOutput(),
+      afterSlice: () => {
+        this.tracepoints.afterSlice();
+        this.#sendOutput();
+      },
     };
     this.#hasEnded = false;
     this.#fault = undefined;
@@ -226,6 +232,7 @@ export class MachineTarget implements Target {
     this.#isDisposed = true;
     this.#pump.halt();
     this.#forks?.dispose();
+    this.tracepoints.dispose();
     this.#listeners.clear();
     this.#outputListeners.clear();
   }

@@ -80,6 +80,15 @@ const annex = fc.oneof(
   number,
 );
 
+/** Agent expressions: rsp with 64 bytes, a loop, a cut one, division by zero, a large trace, any bytes. */
+const EXPRESSIONS = [
+  '26000722400c27', '220127', '220027', '210000', '2600', '220122000527', '26000724000fffff0c27', '2c0001',
+  '26000722402f27', '2c00012201022d00012e000127', '22012801281a27', '26000730ffff2927', '2600070d402927', '22ff22ff0c27',
+]; // prettier-ignore
+const expression = fc
+  .oneof(fc.constantFrom(...EXPRESSIONS), hexBytes)
+  .map((bytes) => `${(bytes.length / 2).toString(16)},${bytes}`);
+
 /** What stands for a field in a syntax, by its name there. */
 const FIELDS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   addr: address,
@@ -111,6 +120,16 @@ const FIELDS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   annex,
   table: annex,
   '0|1': fc.constantFrom('0', '1', '2', ''),
+  ena: fc.constantFrom('E', 'D', 'E', 'X', ''),
+  step: number,
+  pass: number,
+  'len,expr…': expression,
+  end: address,
+  slen: number,
+  bytes: hexBytes,
+  value: address,
+  builtin: fc.constantFrom('0', '0', '1', '2'),
+  name: hexBytes,
 };
 
 const FIELD_NAMES = Object.keys(FIELDS)
@@ -151,8 +170,29 @@ export function packetOf(definition: PacketDefinition): fc.Arbitrary<string> {
 
 export const ALL_DEFINITIONS = PACKET_CHAPTERS.flatMap(({ packets }) => packets);
 
+/** Where the fuzzed guest often is: its own system calls, its idle loop, anything. */
+const traced = fc.constantFrom('1:ffffffff80101000', '1:ffffffff80120000', '2:401000', '1:0');
+const traceAction = fc.oneof(
+  fc.constantFrom('R03ffffffffffffffff', 'R1', 'R', 'S', 'L', '-', 'M-1,0,ffffffffffffffff', 'M7,0,40', 'Mffff,0,1'),
+  expression.map((text) => `X${text}`),
+  fc.tuple(number, address, length).map(([base, offset, bytes]) => `M${base},${offset},${bytes}`),
+); // prettier-ignore
+const frameQuery = fc.oneof(
+  fc.constantFrom('ffffffff', '-1', '0', '1', 'tdp:1', 'pc:', 'range:0:ffffffffffffffff', 'outside:0:0'),
+  address.map((at) => `pc:${at}`),
+); // prettier-ignore
+
+/** Forms of a packet that its one syntax does not show. */
+const FURTHER_FORMS = [
+  fc
+    .tuple(traced, fc.array(traceAction, { maxLength: 4 }))
+    .map(([at, actions]) => `QTDP:-${at}:${actions.join('')}`),
+  traced.map((at) => `QTDP:${at}:E:0:0`),
+  frameQuery.map((query) => `QTFrame:${query}`),
+];
+
 /** Any packet of the list, Latin-1. */
-export const anyPacket = fc.oneof(...ALL_DEFINITIONS.map(packetOf));
+export const anyPacket = fc.oneof(...ALL_DEFINITIONS.map(packetOf), ...FURTHER_FORMS);
 
 /** What crashes or hangs QEMU 7.2's stub, or is refused by its peers. */
 export const KNOWN_KILLERS = [
