@@ -9,6 +9,7 @@ export const catchCommand = defineMonitorCommand({
   name: 'catch',
   syntax: 'catch [EXCEPTION on|off]',
   access: 'control',
+  looksWithoutArguments: true,
   summary: 'stop before an exception is delivered: `catch gp on`; alone it lists what is caught',
   help: [
     `EXCEPTION is one of ${CATCHABLE.map(exceptionShortName).join(' ')}, or triple, which always stops.`,

@@ -1,6 +1,7 @@
 /**
  * The one list of monitor commands, in the order of their help.
  */
+import { breakIfCommand } from './break-if.ts';
 import { catchCommand } from './catch.ts';
 import { devicesCommand } from './devices.ts';
 import { forksCommand } from './forks.ts';
@@ -25,6 +26,7 @@ import { returnAddressesCommand } from './retaddr.ts';
 import { serialCommand } from './serial.ts';
 import { threadsCommand } from './threads.ts';
 import { translateCommand } from './translate.ts';
+import { watchIfCommand } from './watch-if.ts';
 import { physicalMemoryCommand } from './xp.ts';
 
 export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
@@ -44,6 +46,8 @@ export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
   translateCommand,
   physicalMemoryCommand,
   disassembleCommand,
+  breakIfCommand,
+  watchIfCommand,
   catchCommand,
   whyCommand,
   serialCommand,

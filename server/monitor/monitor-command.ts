@@ -6,6 +6,7 @@ import type { MachineControl, MachineView, TripleFaultReport } from '../../machi
 import type { ForkLog } from '../awareness/fork-log.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
+import type { ConditionalStops } from '../target/conditional-stops.ts';
 import type { ExceptionCatches } from '../target/exception-catches.ts';
 import type { MonitorAccess } from '../target/target.ts';
 
@@ -22,6 +23,7 @@ export interface MonitorContext {
   readonly fault?: () => FaultRecord | undefined;
   /** The exceptions that stop the machine before they are delivered. */
   readonly catches?: ExceptionCatches;
+  readonly conditionalStops?: ConditionalStops;
   /** Power cycle; a running machine goes on running. */
   reset(): void;
   /** Ends the server, when called; absent where that is not offered. */
@@ -40,6 +42,8 @@ export interface MonitorCommand {
   /** The command with its arguments, e.g. `forks [N]`. */
   readonly syntax: string;
   readonly access: MonitorAccess;
+  /** Without arguments it only lists: anybody may ask that. */
+  readonly looksWithoutArguments?: true;
   /** One line for the list. */
   readonly summary: string;
   /** What the output means; complete sentences, lines up to 100 columns. */

@@ -33,7 +33,9 @@ export class MonitorCommands {
   run({ commandLine, access, selectedTid, output }: MonitorLine): MonitorResult {
     try {
       const { command, args } = findCommand(MONITOR_COMMANDS, commandLine);
-      if (command.access === 'control' && access !== 'control') {
+      const isLook =
+        command.access === 'look' || (args.length === 0 && command.looksWithoutArguments);
+      if (isLook !== true && access !== 'control') {
         throw new MonitorError(`a debugger is attached: \`${command.name}\` is its to type`);
       }
       // The machine may have run since the guest was last looked at.

@@ -71,6 +71,10 @@ async function threadInfo(
 
 function jsonReason(stop: Extract<TargetStop, { kind: 'stopped' }>): object {
   const { cause, signal } = stop;
+  const foreign = 'foreign' in cause ? cause.foreign : undefined;
+  if (foreign !== undefined) {
+    return { signal, reason: 'exception', description: foreign.description };
+  }
   switch (cause.kind) {
     case 'breakpoint':
       return { signal, reason: 'breakpoint' };

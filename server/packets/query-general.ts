@@ -87,7 +87,7 @@ export const queries: PacketChapter = {
     }),
     definePacket({
       name: 'QCatchSyscalls',
-      syntax: 'QCatchSyscalls:1[;number]…|0',
+      syntax: 'QCatchSyscalls:0|1[;number]…',
       purpose: 'stop at system calls and their returns (gdb: catch syscall)',
       announcement: 'QCatchSyscalls+',
       isOffered: (target) => target.catchSystemCalls !== undefined,

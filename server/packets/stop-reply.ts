@@ -6,7 +6,7 @@ import { bytesToHex, textToHex } from '../rsp/hex.ts';
 import { reply, type ImmediateReply } from '../rsp/reply.ts';
 import { formatThreadId } from '../rsp/thread-id.ts';
 import { whenKnown, type Awaitable } from '../target/awaitable.ts';
-import type { RegisterValue, StopCause, TargetStop, TargetThread, ThreadNumber } from '../target/target.ts'; // prettier-ignore
+import type { ForeignStop, RegisterValue, StopCause, TargetStop, TargetThread, ThreadNumber } from '../target/target.ts'; // prettier-ignore
 import type { PacketContext } from './packet-context.ts';
 
 type Halt = Extract<TargetStop, { kind: 'stopped' }>;
@@ -74,10 +74,11 @@ function placeholder(id: ThreadNumber): TargetThread {
 function causeFields(cause: StopCause, client: PacketContext['client']): string[] {
   switch (cause.kind) {
     case 'breakpoint':
-      if (cause.isForeign === true) return [];
+      if (cause.foreign !== undefined) return [];
       if (cause.isHardware) return client.hwbreak ? ['hwbreak:'] : [];
       return client.swbreak ? ['swbreak:'] : [];
     case 'watchpoint': {
+      if (cause.foreign !== undefined) return [];
       const key = { write: 'watch', read: 'rwatch', access: 'awatch' }[cause.watch];
       return [`${key}:${cause.address.toString(16)}`];
     }
@@ -122,7 +123,7 @@ async function lldbFields(
 export function lldbReason(stop: Halt): string[] {
   switch (stop.cause.kind) {
     case 'breakpoint':
-      return ['reason:breakpoint'];
+      return foreignReason(stop.cause.foreign) ?? ['reason:breakpoint'];
     case 'step':
       return ['reason:trace'];
     case 'exception':
@@ -131,10 +132,16 @@ export function lldbReason(stop: Halt): string[] {
       return ['reason:exception', `description:${textToHex(systemCallText(stop.cause))}`];
     // A watchpoint is told by its `watch:` key, an interrupt and a reset by their signal.
     case 'watchpoint':
+      return foreignReason(stop.cause.foreign) ?? [];
     case 'interrupt':
     case 'reset':
       return [];
   }
+}
+
+function foreignReason(foreign: ForeignStop | undefined): string[] | undefined {
+  if (foreign === undefined) return undefined;
+  return ['reason:exception', `description:${textToHex(foreign.description)}`];
 }
 
 /** For clients without a word of their own for it. */

@@ -10,6 +10,7 @@ import type { FaultRecord } from '../monitor/monitor-command.ts';
 import { MonitorCommands } from '../monitor/monitor-commands.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { allSymbols, type SymbolFile } from '../symbols/symbol-file.ts';
+import { ConditionalStops } from './conditional-stops.ts';
 import { ExceptionCatches } from './exception-catches.ts';
 import { describeCaught, describeTripleFault } from './exception-text.ts';
 import { GuestProc } from './guest-proc.ts';
@@ -95,6 +96,7 @@ export class MachineTarget implements Target {
   #hasEnded = false;
   #isDisposed = false;
   readonly #catches: ExceptionCatches;
+  readonly #conditionalStops: ConditionalStops;
   /** What made the present stop, for `monitor why`. */
   #fault: FaultRecord | undefined;
   #runner: PlanRunner | undefined;
@@ -131,12 +133,14 @@ export class MachineTarget implements Target {
       options.now,
     );
     this.#catches = new ExceptionCatches(machine);
+    this.#conditionalStops = new ConditionalStops(this.breakpoints, this.#agent, symbols);
     this.#monitorCommands = new MonitorCommands({
       machine,
       guest: this.#guest,
       forks: this.#forks,
       symbols,
       catches: this.#catches,
+      conditionalStops: this.#conditionalStops,
       fault: () => (this.#pump.isRunning ? undefined : this.#fault),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
@@ -287,10 +291,10 @@ export class MachineTarget implements Target {
       case 'breakpoint': {
         this.#told = { rip: end.address, icount: this.#machine.icount };
         const isHardware = this.breakpoints.isHardwareAt(end.address);
-        return this.#stopped(SIGNAL.SIGTRAP, { ...end, isHardware }, thread);
+        return this.#stoppedByOwners({ ...end, isHardware }, thread);
       }
       case 'watchpoint':
-        return this.#stopped(SIGNAL.SIGTRAP, end, thread);
+        return this.#stoppedByOwners(end, thread);
       case 'system-call':
         return this.#stopped(SIGNAL.SIGTRAP, end, thread);
       case 'exception':
@@ -307,6 +311,21 @@ export class MachineTarget implements Target {
         return { ...this.#stopped(SIGNAL.SIGSEGV, cause, thread), message };
       }
     }
+  }
+
+  /** At a breakpoint or watchpoint: of the debugger's, or one with a condition of the server's own. */
+  #stoppedByOwners(
+    cause: Extract<StopCause, { kind: 'breakpoint' | 'watchpoint' }>,
+    thread: ThreadNumber,
+  ): TargetStop {
+    const owners = this.breakpoints.stoppedFor(cause).filter((owner) => owner !== this.#runner);
+    const lines = this.#conditionalStops.describe(owners);
+    const [description] = lines;
+    if (description === undefined) return this.#stopped(SIGNAL.SIGTRAP, cause, thread);
+    const isForeign = lines.length === owners.length;
+    const told = isForeign ? { ...cause, foreign: { description } } : cause;
+    const message = `${lines.join('\n')}\n`;
+    return { ...this.#stopped(SIGNAL.SIGTRAP, told, thread), message };
   }
 
   #describeCaught(report: TripleFaultReport, thread: ThreadNumber): TargetStop {

@@ -85,6 +85,15 @@ export interface ThreadResume {
   readonly action: ResumeAction;
 }
 
+/**
+ * The breakpoint or watchpoint is none of the client's own: it came from a monitor command. The client
+ * must not hear `swbreak` or `watch`, or gdb takes it for one that is gone and silently goes on.
+ */
+export interface ForeignStop {
+  /** What it was: one line. */
+  readonly description: string;
+}
+
 /** Why a thread stopped. */
 export type StopCause =
   /** rip equals `address`, and nothing there has executed. `isHardware`: it was inserted by Z1. */
@@ -92,17 +101,15 @@ export type StopCause =
       readonly kind: 'breakpoint';
       readonly address: bigint;
       readonly isHardware: boolean;
-      /**
-       * It is none of the client's own: it came from a monitor command. The client must not hear
-       * `swbreak`, or gdb takes it for a breakpoint that is gone and silently goes on.
-       */
-      readonly isForeign?: true;
+      /** See `ForeignStop`. */
+      readonly foreign?: ForeignStop;
     }
   | {
       readonly kind: 'watchpoint';
       /** An address inside the watched range. */
       readonly address: bigint;
       readonly watch: 'write' | 'read' | 'access';
+      readonly foreign?: ForeignStop;
     }
   | { readonly kind: 'step' }
   /** `interrupt()`, or a monitor command that halts. */

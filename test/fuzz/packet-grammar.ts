@@ -55,6 +55,9 @@ const path = fc.oneof(
 const MONITOR_COMMANDS = [
   'help', 'threads', 'processes', 'forks', 'forks 1', 'forks 99999999999', 'retaddr', 'retaddr all', 'retaddr 1',
   'info registers', 'info mem', 'info tlb', 'translate 0xffffffff80101000', 'xp /4xg 0x100000', 'xp /99999xg 0',
+  'catch', 'catch pf on', 'catch gp on', 'catch pf off', 'catch nothing on', 'break-if', 'break-if sys_fork rdi == 5',
+  'break-if sys_fork u64[0] == 1', 'break-if delete all', 'break-if delete 1', 'watch-if 0xffffffff80130000 8 1 == 2',
+  'watch-if', 'break-if 0 ((((', 'break-if sys_fork rdi = \0',
   'serial', 'serial 5', 'icount', 'devices', 'jit', '', ' ', 'help help', 'xp', 'no such command', 'xp /4xg $rip',
 ]; // prettier-ignore
 const command = fc.oneof(fc.constantFrom(...MONITOR_COMMANDS).map(text), hexBytes);
@@ -119,6 +122,7 @@ const FIELDS: Readonly<Record<string, fc.Arbitrary<string>>> = {
   action,
   annex,
   table: annex,
+  number,
   '0|1': fc.constantFrom('0', '1', '2', ''),
   ena: fc.constantFrom('E', 'D', 'E', 'X', ''),
   step: number,
