@@ -107,6 +107,10 @@ function readTags({ image, imageName }: BootRequest, header: Multiboot2Header): 
     const have = `the file has ${image.length} bytes`;
     refuseImage(imageName, `truncated: its Multiboot 2 header ends at byte ${end}, ${have}`);
   }
+  if (end > SEARCH_BYTES) {
+    const allowed = `must end within the first ${SEARCH_BYTES}`;
+    refuseImage(imageName, `its Multiboot 2 header ends at byte ${end}; it ${allowed}`);
+  }
   const view = new DataView(image.buffer, image.byteOffset, image.byteLength);
   let tags: HeaderTags = {};
   for (let offset = header.offset + HEADER_BYTES; offset + 8 <= end;) {

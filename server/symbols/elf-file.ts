@@ -41,6 +41,10 @@ export const SEGMENT_TYPE = { load: 1, note: 4 } as const;
 
 /** Sections and segments beyond this are not looked at; real kernels have under 100. */
 const MAXIMUM_HEADERS = 4096;
+/** Areas of notes may overlap, and each may hold millions of empty ones. */
+const MAXIMUM_NOTES = 4096;
+/** Names are cut here: a string table without NULs is one name as long as the file. */
+const MAXIMUM_STRING_BYTES = 4096;
 
 /** Where a class of ELF keeps its fields; `word` is the width of an address. */
 interface Layout {
@@ -171,24 +175,26 @@ function slice(bytes: Uint8Array, offset: bigint, length: bigint): Uint8Array {
   return bytes.subarray(Number(offset), last);
 }
 
-/** The NUL-terminated string at an offset; empty when the offset lies outside. */
+/** The NUL-terminated string at an offset, 4096 bytes at most; empty when the offset lies outside. */
 export function stringAt(bytes: Uint8Array, offset: number): string {
-  if (offset >= bytes.length) return '';
-  const end = bytes.indexOf(0, offset);
-  return Buffer.from(bytes.subarray(offset, end < 0 ? bytes.length : end)).toString('latin1');
+  const most = bytes.subarray(offset, offset + MAXIMUM_STRING_BYTES);
+  const end = most.indexOf(0);
+  const { buffer, byteOffset } = most;
+  return Buffer.from(buffer, byteOffset, end < 0 ? most.length : end).toString('latin1');
 }
 
-/** All notes of a file, from its PT_NOTE segments and from its note sections. */
+/** The notes of a file, from its PT_NOTE segments and from its note sections: the first 4096. */
 export function readNotes(file: ElfFile): ElfNote[] {
   const segments = file.segments.filter((segment) => segment.type === SEGMENT_TYPE.note);
   const sections = file.sections.filter((section) => section.type === SECTION_TYPE.note);
-  return [...segments, ...sections].flatMap((holder) => notesIn(holder.content));
+  const notes: ElfNote[] = [];
+  for (const { content } of [...segments, ...sections]) addNotes(content, notes);
+  return notes;
 }
 
-function notesIn(bytes: Uint8Array): ElfNote[] {
-  const notes: ElfNote[] = [];
+function addNotes(bytes: Uint8Array, notes: ElfNote[]): void {
   const fields = new Fields(bytes, 4);
-  for (let start = 0; start + 12 <= bytes.length;) {
+  for (let start = 0; start + 12 <= bytes.length && notes.length < MAXIMUM_NOTES;) {
     const ownerBytes = fields.u32(start);
     const descriptionBytes = fields.u32(start + 4);
     const descriptionStart = start + 12 + align4(ownerBytes);
@@ -201,7 +207,6 @@ function notesIn(bytes: Uint8Array): ElfNote[] {
     });
     start = align4(end);
   }
-  return notes;
 }
 
 function align4(value: number): number {

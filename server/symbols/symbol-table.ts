@@ -20,6 +20,8 @@ export interface SymbolPlace {
 }
 
 const MAXIMUM_SYMBOLS = 1_000_000;
+/** All names together; the largest kernels have 10 MB of them. Hostile names may overlap. */
+const MAXIMUM_NAME_CHARACTERS = 64 << 20;
 /** SHN_LORESERVE: SHN_ABS and the like are constants, not places. */
 const RESERVED_SECTIONS = 0xff00;
 const TYPE = { none: 0, object: 1, function: 2 } as const;
@@ -124,9 +126,12 @@ function readSymbols(table: ElfSection, names: Uint8Array, is64Bit: boolean): El
   const { buffer, byteOffset } = table.content;
   const view = new DataView(buffer, byteOffset, count * entryBytes);
   const symbols: ElfSymbol[] = [];
-  for (let index = 1; index < count; index++) {
+  let charactersLeft = MAXIMUM_NAME_CHARACTERS;
+  for (let index = 1; index < count && charactersLeft > 0; index++) {
     const symbol = readSymbol(view, index * entryBytes, names, is64Bit);
-    if (symbol !== undefined) symbols.push(symbol);
+    if (symbol === undefined) continue;
+    symbols.push(symbol);
+    charactersLeft -= symbol.name.length;
   }
   return symbols;
 }
