@@ -7,6 +7,8 @@ import { describe, expect, it } from 'vitest';
 import { INSTRUCTIONS } from '../../machine/instructions/index.ts';
 import { MONITOR_COMMANDS } from '../../server/monitor/index.ts';
 import { PACKET_CHAPTERS } from '../../server/packets/index.ts';
+import { COMPARISON_HEADS, comparisonRows } from './comparison.ts';
+import { PEER_PACKETS } from './peers.ts';
 
 const README = join(import.meta.dirname, '../../README.md');
 
@@ -38,6 +40,10 @@ const SECTIONS: Record<string, string> = {
     MONITOR_COMMANDS.map(({ syntax, summary }) => [`\`${syntax}\``, summary]),
   ),
   'packets: made from server/packets/': PACKET_CHAPTERS.map(chapter).join('\n\n'),
+  'comparison: made from server/packets/ and test/documentation/peers.ts': table(
+    COMPARISON_HEADS,
+    comparisonRows(),
+  ),
   'instructions: made from machine/instructions/': [
     'General purpose and system:',
     `\`\`\`\n${mnemonics(false)}\n\`\`\``,
@@ -53,6 +59,13 @@ function withSection(text: string, name: string, content: string): string {
   if (from < 0 || to < 0) throw new Error(`README.md has no section "${name}"`);
   return `${text.slice(0, from + start.length)}\n\n${content}\n\n${text.slice(to)}`;
 }
+
+describe('the comparison', () => {
+  it('speaks of packets that there are', () => {
+    const ours = PACKET_CHAPTERS.flatMap(({ packets }) => packets.map(({ name }) => name));
+    expect([...PEER_PACKETS.keys()].filter((name) => !ours.includes(name))).toEqual([]);
+  });
+});
 
 describe('README.md', () => {
   if (process.env['UPDATE_GOLDEN'] === '1') {
