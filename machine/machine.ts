@@ -145,6 +145,7 @@ export class Machine implements MachineView, MachineControl {
   }
 
   writeRegister(name: string, value: bigint): boolean {
+    if (name === 'orig_rax') return this.loop.noteSystemCall(value);
     return writeRegister(this.state, this.memory, name, value);
   }
 

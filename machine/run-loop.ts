@@ -49,7 +49,7 @@ export class RunLoop {
   private hasGuestBreakpoints = false;
   /** Exceptions that the debugger has been told of at this position: to be delivered now. */
   private told: { rip: bigint; icount: bigint; readonly vectors: Set<number> } | undefined;
-  /** Of the system call at which the last run stopped. */
+  /** The system call at which the last run stopped. */
   private systemCall: { readonly number: bigint; readonly icount: bigint } | undefined;
   /** A system call at whose instruction the last run stopped for a watchpoint: told next. */
   private late: StopReason | undefined;
@@ -70,6 +70,12 @@ export class RunLoop {
     const { systemCall } = this;
     if (systemCall === undefined) return -1n;
     return systemCall.icount === this.parts.cpu.state.icount ? systemCall.number : -1n;
+  }
+
+  /** orig_rax from now on until the machine runs: a call that the debugger has found by itself. */
+  noteSystemCall(number: bigint): true {
+    this.systemCall = { number, icount: this.parts.cpu.state.icount };
+    return true;
   }
 
   reset(): void {

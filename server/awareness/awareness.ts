@@ -92,12 +92,22 @@ export interface GuestSystemCall {
   readonly handler: bigint;
 }
 
+/** A function by which processes in kernel mode call the kernel: no instruction tells of it. */
+export interface KernelModeGate {
+  /** Its first instruction: the call's number is in edi, the return address at rsp. */
+  readonly entry: bigint;
+  /** Its only RET, with rsp as at the entry. */
+  readonly exit: bigint;
+}
+
 export interface KernelAwareness {
   /** e.g. `Exo-OS 0.1`. */
   readonly kernelName: string;
   readonly programs: readonly GuestProgram[];
   /** Ascending by number; empty where the image does not tell. */
   readonly systemCalls: readonly GuestSystemCall[];
+  /** Absent: there is none, or the image does not tell. */
+  readonly kernelModeGate?: KernelModeGate;
   readonly forkEntryPoints: readonly ForkEntryPoint[];
   /** Names of the registers that a fork must carry over to the child unchanged, except rsp. */
   readonly capturedRegisterNames: readonly string[];

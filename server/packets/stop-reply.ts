@@ -148,8 +148,8 @@ function foreignReason(foreign: ForeignStop | undefined): string[] | undefined {
 export function systemCallText({
   phase,
   number,
+  name,
 }: Extract<StopCause, { kind: 'system-call' }>): string {
-  return phase === 'entry'
-    ? `call to system call ${number}`
-    : `returned from system call ${number}`;
+  const call = name === undefined ? `system call ${number}` : `system call ${name} (${number})`;
+  return phase === 'entry' ? `call to ${call}` : `returned from ${call}`;
 }

@@ -52,13 +52,21 @@ export class MachineBreakpoints implements TargetBreakpoints {
     const { lengthBytes } = breakpoint;
     const isWatch = watchKind(breakpoint.kind) !== undefined;
     if (isWatch && (lengthBytes < 1 || lengthBytes > MAXIMUM_WATCHED_BYTES)) return false;
-    const compiled = this.#compile(code);
+    this.#own(owner, breakpoint, this.#compile(code));
+    return true;
+  }
+
+  /** A breakpoint with a condition of our own, which may be asked more than once at a place. */
+  insertPredicate(owner: BreakpointOwner, breakpoint: Breakpoint, isMet: () => boolean): void {
+    this.#own(owner, breakpoint, { isPlain: false, isMet, runCommands: undefined });
+  }
+
+  #own(owner: BreakpointOwner, breakpoint: Breakpoint, code: BreakpointCode): void {
     const key = keyOf(breakpoint);
     const present = this.#inserted.get(key) ?? { breakpoint, owners: new Map() };
     this.#inserted.set(key, present);
-    present.owners.set(owner, compiled);
+    present.owners.set(owner, code);
     this.#arm(breakpoint);
-    return true;
   }
 
   remove(owner: BreakpointOwner, breakpoint: Breakpoint): void {

@@ -2,7 +2,12 @@
  * Our machine as a `Target`: what packets ask for, answered by the emulated PC and by what the
  * server knows of the guest's kernel. It owns the run state, the pump and the log of forks.
  */
-import type { MachineControl, MachineView, TripleFaultReport } from '../../machine/index.ts';
+import type {
+  MachineControl,
+  MachineView,
+  SystemCallStop,
+  TripleFaultReport,
+} from '../../machine/index.ts';
 import { findKernelAwareness } from '../awareness/find-kernel.ts';
 import { ForkLog } from '../awareness/fork-log.ts';
 import { GuestView } from '../awareness/guest-view.ts';
@@ -14,6 +19,7 @@ import { ConditionalStops } from './conditional-stops.ts';
 import { ExceptionCatches } from './exception-catches.ts';
 import { describeCaught, describeTripleFault } from './exception-text.ts';
 import { GuestProc } from './guest-proc.ts';
+import { KernelModeCalls, type SystemCallFilter } from './kernel-mode-calls.ts';
 import { MachineAgent } from './machine-agent.ts';
 import { MachineBreakpoints } from './machine-breakpoints.ts';
 import {
@@ -97,6 +103,8 @@ export class MachineTarget implements Target {
   #isDisposed = false;
   readonly #catches: ExceptionCatches;
   readonly #conditionalStops: ConditionalStops;
+  /** Absent: the kernel is not known, or has no processes in kernel mode. */
+  readonly #kernelModeCalls: KernelModeCalls | undefined;
   /** What made the present stop, for `monitor why`. */
   #fault: FaultRecord | undefined;
   #runner: PlanRunner | undefined;
@@ -133,6 +141,9 @@ export class MachineTarget implements Target {
       options.now,
     );
     this.#catches = new ExceptionCatches(machine);
+    const gate = kernel?.kernelModeGate;
+    this.#kernelModeCalls =
+      gate === undefined ? undefined : new KernelModeCalls(machine, this.breakpoints, gate);
     this.#conditionalStops = new ConditionalStops(this.breakpoints, this.#agent, symbols);
     this.#monitorCommands = new MonitorCommands({
       machine,
@@ -186,12 +197,15 @@ export class MachineTarget implements Target {
     };
     this.#hasEnded = false;
     this.#fault = undefined;
+    this.#kernelModeCalls?.beginRun();
     this.#runner = new PlanRunner(parts, plan, isTold);
     this.#pump.start(this.#runner);
   }
 
-  readonly catchSystemCalls = (numbers: ReadonlySet<number> | 'all' | 'none'): void =>
+  readonly catchSystemCalls = (numbers: SystemCallFilter): void => {
     this.#machine.catchSystemCalls(numbers);
+    if (this.#kernelModeCalls !== undefined) this.#kernelModeCalls.filter = numbers;
+  };
 
   interrupt(): void {
     if (!this.#pump.isRunning) return;
@@ -253,6 +267,7 @@ export class MachineTarget implements Target {
     this.#machine.reset();
     this.#forks?.clear();
     this.#guest.forget();
+    this.#kernelModeCalls?.reset();
     this.#told = undefined;
     this.#hasEnded = false;
     this.#fault = undefined;
@@ -296,7 +311,7 @@ export class MachineTarget implements Target {
       case 'watchpoint':
         return this.#stoppedByOwners(end, thread);
       case 'system-call':
-        return this.#stopped(SIGNAL.SIGTRAP, end, thread);
+        return this.#stoppedInCall(end, thread);
       case 'exception':
         return this.#describeCaught(end.report, thread);
       case 'debug-exit':
@@ -320,12 +335,21 @@ export class MachineTarget implements Target {
   ): TargetStop {
     const owners = this.breakpoints.stoppedFor(cause).filter((owner) => owner !== this.#runner);
     const lines = this.#conditionalStops.describe(owners);
-    const [description] = lines;
-    if (description === undefined) return this.#stopped(SIGNAL.SIGTRAP, cause, thread);
-    const isForeign = lines.length === owners.length;
-    const told = isForeign ? { ...cause, foreign: { description } } : cause;
-    const message = `${lines.join('\n')}\n`;
-    return { ...this.#stopped(SIGNAL.SIGTRAP, told, thread), message };
+    const message = lines.length === 0 ? {} : { message: `${lines.join('\n')}\n` };
+    const call = this.#kernelModeCalls?.stoppedFor(owners);
+    const isClients = owners.length > lines.length + (call === undefined ? 0 : 1);
+    if (call !== undefined && !isClients)
+      return { ...this.#stoppedInCall(call, thread), ...message };
+    const [description] = isClients ? [] : lines;
+    const told = description === undefined ? cause : { ...cause, foreign: { description } };
+    return { ...this.#stopped(SIGNAL.SIGTRAP, told, thread), ...message };
+  }
+
+  #stoppedInCall({ phase, number }: SystemCallStop, thread: ThreadNumber): TargetStop {
+    this.#machine.writeRegister('orig_rax', BigInt(number));
+    const known = this.#guest.kernel?.systemCalls.find((call) => call.number === number);
+    const name = known === undefined ? {} : { name: known.name };
+    return this.#stopped(SIGNAL.SIGTRAP, { kind: 'system-call', phase, number, ...name }, thread);
   }
 
   #describeCaught(report: TripleFaultReport, thread: ThreadNumber): TargetStop {

@@ -117,7 +117,13 @@ export type StopCause =
   /** Halted before its first instruction or after a reset. */
   | { readonly kind: 'reset' }
   /** Control has entered a system call, or has come back from one. */
-  | { readonly kind: 'system-call'; readonly phase: 'entry' | 'return'; readonly number: number }
+  | {
+      readonly kind: 'system-call';
+      readonly phase: 'entry' | 'return';
+      readonly number: number;
+      /** As the guest's kernel calls it, where that is known. */
+      readonly name?: string;
+    }
   /** Something of the guest, e.g. a triple fault; `description` is one line. */
   | { readonly kind: 'exception'; readonly description: string };
 

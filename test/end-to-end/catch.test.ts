@@ -96,7 +96,9 @@ describe.skipIf(missing('gdb'))("catching in the kernel's own tests", () => {
   it('stops at write and when it has returned, with its arguments and its result', async () => {
     const { printed } = await fromPowerOn(
       'catch syscall write',
+      'condition 1 $rip == (long)syscall_entry',
       'continue',
+      'condition 1',
       'p $orig_rax',
       'p $rdi',
       'p $rdx',
@@ -106,16 +108,51 @@ describe.skipIf(missing('gdb'))("catching in the kernel's own tests", () => {
       'info breakpoints',
     );
     expect(printed[1]).toContain("Catchpoint 1 (syscall 'write' [1])");
-    expect(printed[2]).toMatch(
+    expect(printed[3]).toMatch(
       /"hello\.elf" hit Catchpoint 1 \(call to syscall write\), syscall_entry/,
     );
+    expect(printed[5]).toContain('= 1');
+    expect(printed[6]).toContain('= 1');
+    expect(printed[7]).toContain('= 19');
+    expect(printed[8]).toContain("'H'");
+    expect(printed[9]).toMatch(/Catchpoint 1 \(returned from syscall write\), 0x0*401041/);
+    expect(printed[10]).toContain('= 19');
+    expect(printed[11]).toContain('catchpoint already hit');
+  });
+
+  it('stops at the calls of processes in kernel mode, which no instruction tells of', async () => {
+    const { printed } = await fromPowerOn(
+      'catch syscall fork',
+      'continue',
+      'p $orig_rax == 57 && $rdi == 57 && $rip == (long)kernel_syscall',
+      'bt 2',
+      'continue',
+      'p $orig_rax == 57 && $rax == 3',
+      'x/i $pc',
+      'monitor break-if kernel_syscall edi == 57',
+      'continue',
+      'monitor break-if delete 1',
+      'catch syscall wait4',
+      'continue',
+      'continue',
+      'p $orig_rax',
+      'delete',
+      'continue',
+    );
+    const call = '"test-runner" hit Catchpoint 1 (call to syscall fork), kernel_syscall ()';
+    expect(printed[2]).toContain(call);
     expect(printed[3]).toContain('= 1');
-    expect(printed[4]).toContain('= 1');
-    expect(printed[5]).toContain('= 19');
-    expect(printed[6]).toContain("'H'");
-    expect(printed[7]).toMatch(/Catchpoint 1 \(returned from syscall write\), 0x0*401041/);
-    expect(printed[8]).toContain('= 19');
-    expect(printed[9]).toContain('catchpoint already hit 2 times');
+    expect(printed[4]).toMatch(/#1 .* in test_call \(number=.*57/);
+    expect(printed[5]).toContain('Catchpoint 1 (returned from syscall fork), kernel_syscall ()');
+    expect(printed[6]).toContain('= 1');
+    expect(printed[7]).toMatch(/<kernel_syscall\+\d+>:\s+ret/);
+    // A condition in words at the same place: both are told.
+    expect(printed[9]).toContain(`break-if 1 at kernel_syscall: edi == 57\n`);
+    expect(printed[9]).toContain(call);
+    expect(printed[12]).toContain('(returned from syscall fork)');
+    expect(printed[13]).toContain('Catchpoint 2 (call to syscall wait4), kernel_syscall ()');
+    expect(printed[14]).toContain('= 61');
+    expect(printed[16]).toContain('exited normally');
   });
 
   it('stops at page faults as they come, with a text that says which, and lets them be handled', async () => {

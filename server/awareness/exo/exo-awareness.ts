@@ -11,6 +11,7 @@ import {
   type GuestSystemCall,
   type GuestThread,
   type KernelAwareness,
+  type KernelModeGate,
   type Listing,
 } from '../awareness.ts';
 import { readElf } from '../../symbols/elf-file.ts';
@@ -23,7 +24,7 @@ import {
   findDescriptor,
 } from './descriptor.ts';
 import { embeddedPrograms } from './programs.ts';
-import { systemCalls } from './system-calls.ts';
+import { kernelModeGate, systemCalls } from './system-calls.ts';
 import { type ListElement, StructureFields, walkList } from './structures.ts';
 
 /** `flags` bit 0 of a ring entry. */
@@ -45,6 +46,7 @@ export function findExoKernel(
   const content = {
     programs: embeddedPrograms(file, names),
     systemCalls: systemCalls(file, names),
+    kernelModeGate: kernelModeGate(file, names),
   };
   return new ExoAwareness(descriptor, content);
 }
@@ -53,6 +55,7 @@ class ExoAwareness implements KernelAwareness {
   readonly kernelName: string;
   readonly programs: readonly GuestProgram[];
   readonly systemCalls: readonly GuestSystemCall[];
+  readonly kernelModeGate?: KernelModeGate;
   readonly forkEntryPoints: readonly ForkEntryPoint[];
   readonly forkRecordsKept: number;
   readonly capturedRegisterNames = CAPTURED_REGISTERS;
@@ -60,10 +63,13 @@ class ExoAwareness implements KernelAwareness {
 
   constructor(
     descriptor: ExoDescriptor,
-    content: Pick<KernelAwareness, 'programs' | 'systemCalls'>,
+    content: Pick<KernelAwareness, 'programs' | 'systemCalls'> & {
+      readonly kernelModeGate: KernelModeGate | undefined;
+    },
   ) {
     this.programs = content.programs;
     this.systemCalls = content.systemCalls;
+    if (content.kernelModeGate !== undefined) this.kernelModeGate = content.kernelModeGate;
     this.#descriptor = descriptor;
     this.kernelName = descriptor.kernelName;
     const { fork_entry_address, vfork_entry_address } = descriptor.header;

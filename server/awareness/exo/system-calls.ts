@@ -4,10 +4,21 @@
  */
 import { type ElfFile, readLoaded } from '../../symbols/elf-file.ts';
 import type { SymbolTable } from '../../symbols/symbol-table.ts';
-import type { GuestSystemCall } from '../awareness.ts';
+import type { GuestSystemCall, KernelModeGate } from '../awareness.ts';
 
 const MAXIMUM_NUMBER = 4096;
 const POINTER_BYTES = 8;
+
+/** RET near (Intel SDM 2B). */
+const RET = 0xc3;
+
+/** `kernel_syscall` of syscall_entry.S, whose last byte is its RET; undefined in another image. */
+export function kernelModeGate(file: ElfFile, symbols: SymbolTable): KernelModeGate | undefined {
+  const gate = symbols.find('kernel_syscall');
+  if (gate === undefined || gate.size === 0n) return undefined;
+  const exit = gate.address + gate.size - 1n;
+  return readLoaded(file, exit, 1)[0] === RET ? { entry: gate.address, exit } : undefined;
+}
 
 /** By number, ascending; none in an image without symbols. */
 export function systemCalls(file: ElfFile, symbols: SymbolTable): GuestSystemCall[] {
