@@ -1,5 +1,5 @@
 /**
- * Puts the blocks of a control-flow graph, in order of address, into WebAssembly's nesting. Edges
+ * Puts the blocks of a control-flow graph, in the order of block-order.ts, into WebAssembly's nesting. Edges
  * downwards become branches to the end of a `block`; edges upwards make `loop`s: intervals of blocks,
  * widened until they nest. Control that comes from outside to the middle of a loop enters at its head
  * with a number that the head dispatches on (a loop without such edges dispatches nothing).

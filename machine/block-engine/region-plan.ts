@@ -8,6 +8,7 @@ import { decode } from '../decoder/decoder.ts';
 import type { ExecutionMode } from '../instructions/execution-mode.ts';
 import type { CodePage } from '../translation/code-page.ts';
 import { RECORD_BYTES, type RecordArena } from '../translation/record.ts';
+import { orderBlocks } from './block-order.ts';
 import type { ControlFlow, Flow } from './control-flow.ts';
 
 /** Bounds the time that compiling takes (and the optimising compiler's, which is not linear). */
@@ -42,7 +43,7 @@ export interface BasicBlock {
 
 export interface RegionPlan {
   readonly mode: ExecutionMode;
-  /** In ascending order of address. */
+  /** In the order of block-order.ts, by which they are numbered. */
   readonly blocks: readonly BasicBlock[];
   readonly instructionCount: number;
   /** Of all instructions in the page. */
@@ -67,7 +68,7 @@ export function planRegion(parts: PlanParts): RegionPlan | undefined {
   const instructions = collect(parts);
   const ordered = [...instructions.values()].sort((left, right) => left.offset - right.offset);
   if (ordered.every(({ flow }) => flow === 'left')) return undefined;
-  const blocks = new BlockCutter(parts, ordered).cut();
+  const blocks = orderBlocks(new BlockCutter(parts, ordered).cut());
   return {
     mode: parts.mode,
     blocks,
