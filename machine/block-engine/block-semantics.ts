@@ -27,6 +27,8 @@ export interface BlockSemantics {
   readonly instructions: readonly RecordedInstruction[];
   /** Flags that are read, or seen by whoever control goes to, before the block sets them. */
   readonly readsFlags: ReadonlySet<FlagField>;
+  /** Those of them that must be in their variables, because something computes with them. */
+  readonly usesFlags: ReadonlySet<FlagField>;
   /** Flags that the block sets. */
   readonly setsFlags: ReadonlySet<FlagField>;
   /** What is pending at its end. */
@@ -106,8 +108,9 @@ function anyStatement(
 function summarise(
   block: BasicBlock,
   instructions: readonly RecordedInstruction[],
-): Pick<BlockSemantics, 'readsFlags' | 'setsFlags' | 'pending'> {
+): Pick<BlockSemantics, 'readsFlags' | 'usesFlags' | 'setsFlags' | 'pending'> {
   const readsFlags = new Set<FlagField>();
+  const usesFlags = new Set<FlagField>();
   const setsFlags = new Set<FlagField>();
   const pending = new Map<FlagField, Node>();
   const need = (field: FlagField): void => {
@@ -115,10 +118,14 @@ function summarise(
     if (node !== undefined) needAnew(node);
     else if (!setsFlags.has(field)) readsFlags.add(field);
   };
+  const use = (field: FlagField): void => {
+    need(field);
+    if (!setsFlags.has(field)) usesFlags.add(field);
+  };
   if (block.isStop || block.instructions[0]?.flow === 'left') FLAG_FIELDS.forEach(need);
   for (const { statements, flags, settlesFlags, mayLeave } of instructions) {
-    if (settlesFlags || mayLeave) FLAG_FIELDS.forEach(need);
-    else flagsRead(statements).forEach(need);
+    if (mayLeave) FLAG_FIELDS.forEach(need);
+    (settlesFlags ? FLAG_FIELDS : flagsRead(statements)).forEach(use);
     if (settlesFlags) {
       pending.clear();
       for (const field of FLAG_FIELDS) setsFlags.add(field);
@@ -127,13 +134,17 @@ function summarise(
       pending.set(field, node);
       setsFlags.add(field);
     }
+    // The other flags are then in their variables, if not set before.
+    if (flags.size > 0) FLAG_FIELDS.forEach((field) => setsFlags.has(field) || use(field));
   }
+  // Control may go on in the region where nothing is known of the flags.
+  if (block.instructions.at(-1)?.flow === 'indirect') FLAG_FIELDS.forEach(use);
   // At the end somebody may want them: the leaves cost nothing where nobody does.
   FLAG_FIELDS.forEach((field) => {
     const node = pending.get(field);
     if (node !== undefined) needAnew(node);
   });
-  return { readsFlags, setsFlags, pending };
+  return { readsFlags, usesFlags, setsFlags, pending };
 }
 
 function flagsRead(statements: readonly Statement[]): FlagField[] {
@@ -154,15 +165,15 @@ function flagsRead(statements: readonly Statement[]): FlagField[] {
 function needAnew(node: Node): void {
   if (node.uses > 1) return;
   if (isPlaced(node)) {
-    if (node.uses === 0) use(node);
+    if (node.uses === 0) countUse(node);
     return;
   }
   if (node.kind === 'pure') node.operands.forEach(needAnew);
 }
 
-function use(node: Node): void {
+function countUse(node: Node): void {
   node.uses += 1;
-  if (node.uses === 1 && node.kind === 'pure') node.operands.forEach(use);
+  if (node.uses === 1 && node.kind === 'pure') node.operands.forEach(countUse);
 }
 
 /** Notes the registers that statements read and write. */

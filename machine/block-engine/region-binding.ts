@@ -40,7 +40,8 @@ export class RegionBinding implements EngineBinding {
   private readonly use: RegisterUse;
   private readonly general = new Map<number, Local>();
   private readonly vectors = new Map<number, Local>();
-  private readonly flags: ReadonlyMap<FlagField, Local>;
+  /** The variables of the flags. */
+  readonly flags: ReadonlyMap<FlagField, Local>;
   private readonly tlbContext: Local;
   private readonly flow: RegionFlow;
 

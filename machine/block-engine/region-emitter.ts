@@ -2,24 +2,22 @@
  * Emits a region: one function with a handler's signature.
  *
  *     load registers and flags; where = record.entry
- *     block miss
- *      block enter
- *       block stepOn
- *        loop all
- *         not enough budget for the longest way without a loop? → stepOn
- *         dispatch on `where`
- *         blocks and loops, nested (control-tree.ts); where they end in a jump that the jump
- *         cache knows: another entry of this region → all, a record elsewhere → enter
- *       stepOn: write back; execute one instruction in the step engine
- *      enter: write back; go on at a record
- *     miss: write back; ask for the target
+ *     block out
+ *      loop all
+ *       not enough budget for the longest way without a loop? → out, to step on
+ *       dispatch on `where`
+ *       blocks and loops, nested (control-tree.ts); where they end in a jump that the jump
+ *       cache knows: another entry of this region → all, a record elsewhere → out, to enter it
+ *     out: compute the flags that were kept (lazy-flags.ts); write back
+ *     then step on: execute one instruction in the step engine
+ *     or enter: go on at a record
+ *     or miss: ask for the target
  *
  * A block takes its instructions off the budget at its end. Loops look at the budget at each turn:
  * what is left then suffices for every way down, so that no other place need look.
  */
 import { Emitter } from '../codegen/emitter.ts';
 import type { Node } from '../codegen/nodes.ts';
-import type { FlagField } from '../codegen/state-recorder.ts';
 import { fieldOffset } from '../state/fields.ts';
 import { JUMP_CACHE_BASE, JUMP_CACHE_ENTRIES } from '../state/layout.ts';
 import { RECORD } from '../translation/record.ts';
@@ -31,6 +29,7 @@ import {
 import type { FunctionBuilder, Label, Local } from '../wasm/function-builder.ts';
 import { noteRegisters, type BlockSemantics, type RegisterUse } from './block-semantics.ts';
 import { itemIndex, type ControlTree, type Level } from './control-tree.ts';
+import { LazyFlags } from './lazy-flags.ts';
 import { RegionBinding, type RegionFlow } from './region-binding.ts';
 import type { RegionShape } from './region-shape.ts';
 import type { Target } from './region-plan.ts';
@@ -41,12 +40,9 @@ interface LevelLabels {
   readonly items: Map<number, Label>;
 }
 
-interface Exits {
-  readonly stepOn: Label;
-  readonly enter: Label;
-  readonly miss: Label;
-  readonly all: Label;
-}
+/** What to do when all is written back. */
+const EXIT = { stepOn: 0, enter: 1, miss: 2 } as const;
+type Exit = (typeof EXIT)[keyof typeof EXIT];
 
 export class RegionEmitter implements RegionFlow {
   private readonly builder: FunctionBuilder;
@@ -62,7 +58,10 @@ export class RegionEmitter implements RegionFlow {
   private readonly where: Local;
   private readonly target: Local;
   private readonly labels = new Map<Level, LevelLabels>();
-  private exits!: Exits;
+  private readonly lazy: LazyFlags;
+  private readonly exit: Local;
+  private out!: Label;
+  private all!: Label;
   /** The block and the number of its instruction that is being emitted. */
   private block!: BlockSemantics;
   private position = 0;
@@ -91,6 +90,8 @@ export class RegionEmitter implements RegionFlow {
     this.emitter = new Emitter(this.binding);
     this.where = parts.builder.local('i32');
     this.target = parts.builder.local('i64');
+    this.exit = parts.builder.local('i32');
+    this.lazy = new LazyFlags(parts.builder);
   }
 
   emit(): void {
@@ -99,25 +100,29 @@ export class RegionEmitter implements RegionFlow {
     builder.get(this.record);
     builder.memory('i32.load', RECORD.entry);
     builder.set(this.where);
+    builder.block((out) => {
+      this.out = out;
+      builder.loop((all) => {
+        this.all = all;
+        this.emitAll();
+      });
+    });
+    this.lazy.resolve(binding.flags);
+    binding.store();
     builder.block((miss) => {
       builder.block((enter) => {
         builder.block((stepOn) => {
-          builder.loop((all) => {
-            this.exits = { stepOn, enter, miss, all };
-            this.emitAll();
-          });
+          builder.get(this.exit);
+          builder.branchTable([stepOn, enter], miss);
         });
-        binding.store();
         this.pushRecordAndBudget();
         builder.returnCall(imports.stepOn, HANDLER_SIGNATURE);
       });
-      binding.store();
       this.pushRecordAndBudget();
       builder.get(this.record);
       builder.memory('i32.load', RECORD.handler);
       builder.returnCallIndirect(this.handlerType, HANDLER_SIGNATURE);
     });
-    binding.store();
     builder.get(this.target);
     builder.get(this.budget);
     builder.returnCall(imports.lookup, LOOKUP_SIGNATURE);
@@ -128,8 +133,8 @@ export class RegionEmitter implements RegionFlow {
   }
 
   leaveUndone(): void {
-    this.binding.materialise();
-    this.leaveAt(this.instruction().record, this.exits.stepOn, this.position);
+    this.keepFlags();
+    this.leaveAt(this.instruction().record, EXIT.stepOn, this.position);
   }
 
   goOn(): void {
@@ -141,7 +146,7 @@ export class RegionEmitter implements RegionFlow {
     const { builder, target } = this;
     pushTarget();
     builder.set(target);
-    this.binding.materialise();
+    this.materialise();
     this.takeOffBudget(this.position + 1);
     this.lookUp();
   }
@@ -153,10 +158,11 @@ export class RegionEmitter implements RegionFlow {
 
   private emitAll(): void {
     const { builder } = this;
+    this.setExit(EXIT.stepOn);
     builder.get(this.budget);
     builder.i32(this.shape.longestWay);
     builder.emit('i32.le_s');
-    builder.branchIf(this.exits.stepOn);
+    builder.branchIf(this.out);
     this.emitLevel(this.tree.root);
   }
 
@@ -167,6 +173,7 @@ export class RegionEmitter implements RegionFlow {
   private lookUp(): void {
     const { builder } = this;
     const entry = builder.local('i32');
+    this.setExit(EXIT.miss);
     builder.get(this.target);
     builder.emit('i32.wrap_i64');
     builder.i32(JUMP_CACHE_ENTRIES - 1);
@@ -177,24 +184,25 @@ export class RegionEmitter implements RegionFlow {
     builder.memory('i64.load', JUMP_CACHE_BASE);
     builder.get(this.target);
     builder.emit('i64.ne');
-    builder.branchIf(this.exits.miss);
+    builder.branchIf(this.out);
     builder.get(entry);
     builder.memory('i32.load', JUMP_CACHE_BASE + 12);
     builder.i32(0);
     builder.memory('i32.load', fieldOffset('lookupTag'));
     builder.emit('i32.ne');
-    builder.branchIf(this.exits.miss);
+    builder.branchIf(this.out);
+    this.setExit(EXIT.enter);
     builder.get(entry);
     builder.memory('i32.load', JUMP_CACHE_BASE + 8);
     builder.tee(this.record);
     builder.memory('i32.load', RECORD.handler);
     builder.i32(this.tableIndex);
     builder.emit('i32.ne');
-    builder.branchIf(this.exits.enter);
+    builder.branchIf(this.out);
     builder.get(this.record);
     builder.memory('i32.load', RECORD.entry);
     builder.set(this.where);
-    builder.branch(this.exits.all);
+    builder.branch(this.all);
   }
 
   private emitLevel(level: Level): void {
@@ -253,7 +261,7 @@ export class RegionEmitter implements RegionFlow {
     binding.pending.clear();
     for (const { statements, flags, settlesFlags } of instructions) {
       if (settlesFlags) {
-        binding.materialise();
+        this.materialise();
         binding.pending.clear();
       }
       this.emitter.instruction(statements);
@@ -262,8 +270,8 @@ export class RegionEmitter implements RegionFlow {
     }
     const last = block.instructions.at(-1)!;
     if (last.flow === 'left') {
-      this.binding.materialise();
-      this.leaveAt(last.record, this.exits.enter, this.position);
+      this.keepFlags();
+      this.leaveAt(last.record, EXIT.enter, this.position);
       return;
     }
     this.position -= 1;
@@ -276,7 +284,7 @@ export class RegionEmitter implements RegionFlow {
       this.leaveTo(target);
       return;
     }
-    const { builder, binding } = this;
+    const { builder } = this;
     const from = this.block.block.index;
     const to = target.block;
     const goal = this.shape.blocks[to]!;
@@ -287,37 +295,38 @@ export class RegionEmitter implements RegionFlow {
       this.turn(goal, route.loop);
       return;
     }
-    binding.materialise(this.liveAt(to));
+    this.passFlags(to);
     if (route.isDispatched) this.setWhere(to);
     builder.branch(this.labels.get(route.level)!.items.get(route.item)!);
   }
 
   /** Once more round a loop, if the budget suffices. */
   private turn(head: BlockSemantics, loop: Level): void {
-    const { builder, binding } = this;
+    const { builder } = this;
     builder.get(this.budget);
     builder.i32(this.shape.longestWayFrom[head.block.index]!);
     builder.emit('i32.le_s');
     builder.when(() => {
-      binding.materialise();
-      this.leaveAt(head.block.instructions[0]!.record, this.exits.stepOn, 0);
+      this.keepFlags();
+      this.leaveAt(head.block.instructions[0]!.record, EXIT.stepOn, 0);
     });
-    binding.materialise(this.liveAt(head.block.index));
+    this.passFlags(head.block.index);
     if (loop.dispatched.size > 0) this.setWhere(head.block.index);
     builder.branch(this.labels.get(loop)!.head!);
   }
 
   private leaveTo(target: Extract<Target, { kind: 'outside' }>): void {
     const { builder } = this;
-    this.binding.materialise();
+    this.keepFlags();
     if (target.record !== undefined) {
-      this.leaveAt(target.record, this.exits.enter, this.position + 1);
+      this.leaveAt(target.record, EXIT.enter, this.position + 1);
       return;
     }
     this.takeOffBudget(this.position + 1);
     builder.i64(target.rip);
     builder.set(this.target);
-    builder.branch(this.exits.miss);
+    this.setExit(EXIT.miss);
+    builder.branch(this.out);
   }
 
   private lookForBreakpoint(record: number): void {
@@ -327,17 +336,48 @@ export class RegionEmitter implements RegionFlow {
     builder.i32(this.tableIndex);
     builder.emit('i32.ne');
     builder.when(() => {
-      this.binding.materialise();
-      this.leaveAt(record, this.exits.enter, 0);
+      this.keepFlags();
+      this.leaveAt(record, EXIT.enter, 0);
     });
   }
 
-  private leaveAt(record: number, exit: Label, retired: number): void {
+  private leaveAt(record: number, exit: Exit, retired: number): void {
     const { builder } = this;
     this.takeOffBudget(retired);
     builder.i32(record);
     builder.set(this.record);
-    builder.branch(exit);
+    this.setExit(exit);
+    builder.branch(this.out);
+  }
+
+  private setExit(exit: Exit): void {
+    this.builder.i32(exit);
+    this.builder.set(this.exit);
+  }
+
+  /** Computes pending flags into their variables. */
+  private materialise(): void {
+    this.binding.materialise();
+    if (this.binding.pending.size > 0) this.lazy.settle();
+  }
+
+  /** Before leaving by `out`, where they are computed. */
+  private keepFlags(): void {
+    if (!this.lazy.keep(this.binding.pending)) this.materialise();
+  }
+
+  /**
+   * Brings the flags to another block. Where they are only seen when control leaves, what they are
+   * computed from will do. Flags that this block did not set stay as they came, but for a block that
+   * sets some of them, for which they came in their variables.
+   */
+  private passFlags(to: number): void {
+    const { liveFlags, usedFlags } = this.shape;
+    const { pending } = this.binding;
+    if (pending.size === 0 || liveFlags[to]!.size === 0) return;
+    if (usedFlags[to]!.size === 0 && this.lazy.keep(pending)) return;
+    this.binding.materialise(liveFlags[to]);
+    this.lazy.settle();
   }
 
   private pushRecordAndBudget(): void {
@@ -357,10 +397,6 @@ export class RegionEmitter implements RegionFlow {
   private setWhere(block: number): void {
     this.builder.i32(block);
     this.builder.set(this.where);
-  }
-
-  private liveAt(block: number): Iterable<FlagField> {
-    return this.shape.liveFlags[block]!;
   }
 
   private instruction(): { readonly record: number } {

@@ -10,7 +10,10 @@ import type { BasicBlock, RegionPlan, Target } from './region-plan.ts';
 export interface RegionShape {
   readonly blocks: readonly BlockSemantics[];
   readonly tree: ControlTree;
+  /** Flags that somebody reads or sees before they are set, from the beginning of each block on. */
   readonly liveFlags: readonly ReadonlySet<FlagField>[];
+  /** Those of them that somebody computes with: the others are only seen when control leaves. */
+  readonly usedFlags: readonly ReadonlySet<FlagField>[];
   readonly longestWay: number;
   readonly longestWayFrom: readonly number[];
   readonly entries: readonly number[];
@@ -26,7 +29,8 @@ export function shapeRegion(plan: RegionPlan): RegionShape {
   return {
     blocks,
     tree: new ControlTree(blocks.length, edges, entries),
-    liveFlags: liveFlags(blocks),
+    liveFlags: settled(blocks, ({ readsFlags }) => readsFlags, seenAtEnd),
+    usedFlags: settled(blocks, ({ usesFlags }) => usesFlags, () => false), // prettier-ignore
     longestWay: Math.max(...longestWayFrom),
     longestWayFrom,
     entries,
@@ -51,31 +55,38 @@ function longestWays(blocks: readonly BasicBlock[]): number[] {
   return ways;
 }
 
-/** Live: somebody reads the flag, or may see it when control leaves, before it is set again. */
-function liveFlags(blocks: readonly BlockSemantics[]): ReadonlySet<FlagField>[] {
-  const live = blocks.map(({ readsFlags }) => new Set(readsFlags));
+/**
+ * Flags that are wanted at the beginning of each block: by the block, or by those behind it as far as it
+ * does not set them; all of them where `wantsAllAtEnd`.
+ */
+function settled(
+  blocks: readonly BlockSemantics[],
+  wanted: (block: BlockSemantics) => ReadonlySet<FlagField>,
+  wantsAllAtEnd: (block: BasicBlock) => boolean,
+): ReadonlySet<FlagField>[] {
+  const found = blocks.map((block) => new Set(wanted(block)));
+  const atEnd = (block: BasicBlock): Iterable<FlagField> =>
+    wantsAllAtEnd(block)
+      ? FLAG_FIELDS
+      : new Set(successors(block).flatMap((to) => [...found[to]!]));
   for (let isSettled = false; !isSettled;) {
     isSettled = true;
     for (let index = blocks.length - 1; index >= 0; index--) {
-      for (const field of liveAtEnd(blocks[index]!, live)) {
-        if (blocks[index]!.setsFlags.has(field) || live[index]!.has(field)) continue;
-        live[index]!.add(field);
+      for (const field of atEnd(blocks[index]!.block)) {
+        if (blocks[index]!.setsFlags.has(field) || found[index]!.has(field)) continue;
+        found[index]!.add(field);
         isSettled = false;
       }
     }
   }
-  return live;
+  return found;
 }
 
-function liveAtEnd(
-  { block }: BlockSemantics,
-  live: readonly ReadonlySet<FlagField>[],
-): Iterable<FlagField> {
+/** Control may leave at the block's end; a turn of a loop may leave for want of budget. */
+function seenAtEnd(block: BasicBlock): boolean {
   const targets = [block.taken, block.next].filter((target) => target !== undefined);
-  // A turn of a loop may leave for want of budget.
-  const mayLeave =
+  return (
     targets.length === 0 ||
-    targets.some((target) => target.kind === 'outside' || target.block <= block.index);
-  if (mayLeave) return FLAG_FIELDS;
-  return new Set(targets.filter(isInside).flatMap((target) => [...live[target.block]!]));
+    targets.some((target) => target.kind === 'outside' || target.block <= block.index)
+  );
 }

@@ -46,6 +46,8 @@ const PROGRAMS: readonly Program[] = [
   { name: 'call-and-return', parts: [[0x55, 0x48, 0x89, 0xe5, 0xe8, 1, 0, 0, 0, 0xf4, 0xc3], [0xc3]] }, // prettier-ignore
   // outer: mov ecx, 9; inner: add eax, ecx; dec ecx; jnz inner; dec edx; jnz outer; hlt
   { name: 'nested-loops', parts: [[0xb9, 9, 0, 0, 0, 0x01, 0xc8, 0xff, 0xc9, 0x75, 0xfa, 0xff, 0xca, 0x75, 0xf1, 0xf4]] }, // prettier-ignore
+  // mov ecx, [rsi]; sub rsi, 4; cmp edx, ecx; jb to the mov: flags are only seen when the load leaves
+  { name: 'load-in-loop', parts: [[0x8b, 0x0e, 0x48, 0x83, 0xee, 0x04, 0x39, 0xca, 0x72, 0xf6, 0xf4]] }, // prettier-ignore
   // A loop with a breakpoint on its second instruction.
   { name: 'breakpoint', parts: [[0xff, 0xc0, 0xff, 0xc1, 0xeb, 0xfa]], stops: [2] },
   // movdqu xmm0, [rax]; pxor xmm0, xmm1; movd [rax], xmm0; hlt

@@ -1,4 +1,4 @@
-locals i64 i64 i64 i64 i64 i64 i32 i32 i64 i64 i64 i64 i32 i32 i64
+locals i64 i64 i64 i64 i64 i64 i32 i32 i64 i32 i32 i64 i64 i64 i64 i64 i64 i32 i32 i64
 i32.const 0
 i64.load offset=24
 local.set 2
@@ -25,107 +25,77 @@ local.get 0
 i32.load offset=56
 local.set 9
 block
-  block
-    block
-      loop
-        local.get 1
-        i32.const 2
-        i32.le_s
-        br_if 1
-        block
-          block
-            local.get 9
-            br_table 0 0
-          end
-          local.get 2
-          local.set 11
-          local.get 3
-          local.set 12
-          local.get 11
-          local.get 12
-          i64.const 3
-          i64.shl
-          i64.add
-          i64.const 16
-          i64.add
-          local.set 13
-          local.get 13
-          i64.const 8
-          i64.shr_u
-          i32.wrap_i64
-          i32.const 16368
-          i32.and
-          local.get 8
-          i32.add
-          local.tee 14
-          i64.load offset=65536
-          local.get 13
-          i64.const 7
-          i64.add
-          i64.const -4096
-          i64.and
-          i64.eq
-          if
-            local.get 13
-            i32.wrap_i64
-            local.get 14
-            i32.load offset=65544
-            i32.add
-            local.set 15
-          else
-            i32.const 2097152
-            local.set 0
-            br 3
-          end
-          local.get 15
-          i64.load
-          local.set 16
-          local.get 16
-          local.set 4
-          local.get 1
-          i32.const 1
-          i32.sub
-          local.set 1
-          br 0
-        end
-        i32.const 2097216
-        local.set 0
-        br 2
-      end
-    end
+  loop
     i32.const 0
-    local.get 4
-    i64.store
-    i32.const 0
-    local.get 5
-    i64.store offset=136
-    i32.const 0
-    local.get 6
-    i64.store offset=144
-    i32.const 0
-    local.get 7
-    i64.store offset=152
-    local.get 0
+    local.set 11
     local.get 1
-    return_call 6
+    i32.const 2
+    i32.le_s
+    br_if 1
+    block
+      block
+        local.get 9
+        br_table 0 0
+      end
+      local.get 2
+      local.set 16
+      local.get 3
+      local.set 17
+      local.get 16
+      local.get 17
+      i64.const 3
+      i64.shl
+      i64.add
+      i64.const 16
+      i64.add
+      local.set 18
+      local.get 18
+      i64.const 8
+      i64.shr_u
+      i32.wrap_i64
+      i32.const 16368
+      i32.and
+      local.get 8
+      i32.add
+      local.tee 19
+      i64.load offset=65536
+      local.get 18
+      i64.const 7
+      i64.add
+      i64.const -4096
+      i64.and
+      i64.eq
+      if
+        local.get 18
+        i32.wrap_i64
+        local.get 19
+        i32.load offset=65544
+        i32.add
+        local.set 20
+      else
+        i32.const 2097152
+        local.set 0
+        i32.const 0
+        local.set 11
+        br 3
+      end
+      local.get 20
+      i64.load
+      local.set 21
+      local.get 21
+      local.set 4
+      local.get 1
+      i32.const 1
+      i32.sub
+      local.set 1
+      br 0
+    end
+    i32.const 2097216
+    local.set 0
+    i32.const 1
+    local.set 11
+    br 1
   end
-  i32.const 0
-  local.get 4
-  i64.store
-  i32.const 0
-  local.get 5
-  i64.store offset=136
-  i32.const 0
-  local.get 6
-  i64.store offset=144
-  i32.const 0
-  local.get 7
-  i64.store offset=152
-  local.get 0
-  local.get 1
-  local.get 0
-  i32.load
-  return_call_indirect 3 0
 end
 i32.const 0
 local.get 4
@@ -139,6 +109,22 @@ i64.store offset=144
 i32.const 0
 local.get 7
 i64.store offset=152
+block
+  block
+    block
+      local.get 11
+      br_table 0 1 2
+    end
+    local.get 0
+    local.get 1
+    return_call 6
+  end
+  local.get 0
+  local.get 1
+  local.get 0
+  i32.load
+  return_call_indirect 3 0
+end
 local.get 10
 local.get 1
 return_call 5

@@ -1,4 +1,4 @@
-locals i64 i64 i64 i64 i64 i64 i32 i32 i64 i64 i64
+locals i64 i64 i64 i64 i64 i64 i32 i32 i64 i32 i32 i64 i64 i64 i64 i64
 i32.const 0
 i64.load offset=24
 local.set 2
@@ -25,84 +25,52 @@ local.get 0
 i32.load offset=56
 local.set 9
 block
-  block
-    block
-      loop
-        local.get 1
-        i32.const 3
-        i32.le_s
-        br_if 1
-        block
-          block
-            local.get 9
-            br_table 0 0
-          end
-          local.get 2
-          i64.const 255
-          i64.and
-          local.set 11
-          local.get 3
-          i64.const -65281
-          i64.and
-          local.get 11
-          i64.const 8
-          i64.shl
-          i64.or
-          local.set 3
-          local.get 4
-          i64.const 65535
-          i64.and
-          local.set 12
-          local.get 3
-          i64.const -65536
-          i64.and
-          local.get 12
-          i64.or
-          local.set 3
-          local.get 1
-          i32.const 2
-          i32.sub
-          local.set 1
-          br 0
-        end
-        i32.const 2097280
-        local.set 0
-        br 2
-      end
-    end
+  loop
     i32.const 0
-    local.get 3
-    i64.store
-    i32.const 0
-    local.get 5
-    i64.store offset=136
-    i32.const 0
-    local.get 6
-    i64.store offset=144
-    i32.const 0
-    local.get 7
-    i64.store offset=152
-    local.get 0
+    local.set 11
     local.get 1
-    return_call 6
+    i32.const 3
+    i32.le_s
+    br_if 1
+    block
+      block
+        local.get 9
+        br_table 0 0
+      end
+      local.get 2
+      i64.const 255
+      i64.and
+      local.set 16
+      local.get 3
+      i64.const -65281
+      i64.and
+      local.get 16
+      i64.const 8
+      i64.shl
+      i64.or
+      local.set 3
+      local.get 4
+      i64.const 65535
+      i64.and
+      local.set 17
+      local.get 3
+      i64.const -65536
+      i64.and
+      local.get 17
+      i64.or
+      local.set 3
+      local.get 1
+      i32.const 2
+      i32.sub
+      local.set 1
+      br 0
+    end
+    i32.const 2097280
+    local.set 0
+    i32.const 1
+    local.set 11
+    br 1
   end
-  i32.const 0
-  local.get 3
-  i64.store
-  i32.const 0
-  local.get 5
-  i64.store offset=136
-  i32.const 0
-  local.get 6
-  i64.store offset=144
-  i32.const 0
-  local.get 7
-  i64.store offset=152
-  local.get 0
-  local.get 1
-  local.get 0
-  i32.load
-  return_call_indirect 3 0
 end
 i32.const 0
 local.get 3
@@ -116,6 +84,22 @@ i64.store offset=144
 i32.const 0
 local.get 7
 i64.store offset=152
+block
+  block
+    block
+      local.get 11
+      br_table 0 1 2
+    end
+    local.get 0
+    local.get 1
+    return_call 6
+  end
+  local.get 0
+  local.get 1
+  local.get 0
+  i32.load
+  return_call_indirect 3 0
+end
 local.get 10
 local.get 1
 return_call 5

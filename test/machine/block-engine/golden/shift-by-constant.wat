@@ -1,4 +1,4 @@
-locals i64 i64 i64 i64 i64 i32 i32 i64 i64 i64 i32 i64 i64 i64 i64
+locals i64 i64 i64 i64 i64 i32 i32 i64 i32 i32 i64 i64 i64 i64 i64 i32 i64 i64 i64 i64
 i32.const 0
 i64.load
 local.set 2
@@ -22,280 +22,244 @@ local.get 0
 i32.load offset=56
 local.set 8
 block
-  block
-    block
-      loop
-        local.get 1
-        i32.const 3
-        i32.le_s
-        br_if 1
-        block
-          block
-            local.get 8
-            br_table 0 0
-          end
-          local.get 2
-          i64.const 4294967295
-          i64.and
-          local.set 10
-          local.get 10
-          i64.const 3
-          i64.shl
-          i64.const 4294967295
-          i64.and
-          local.set 11
-          local.get 10
-          i64.const 2
-          i64.shl
-          i64.const 4294967295
-          i64.and
-          i64.const 31
-          i64.shr_u
-          i32.wrap_i64
-          i32.const 1
-          i32.and
-          local.set 12
-          local.get 12
-          i64.extend_i32_u
-          local.set 13
-          local.get 13
-          i64.const 63
-          i64.shl
-          local.get 13
-          i64.const 62
-          i64.shl
-          i64.or
-          local.set 14
-          local.get 14
-          i64.const 0
-          i64.lt_s
-          i64.extend_i32_u
-          local.set 15
-          local.get 11
-          local.set 2
-          local.get 3
-          i64.const 4294967295
-          i64.and
-          local.set 16
-          local.get 16
-          i64.const 4294967295
-          i64.and
-          local.get 14
-          i64.const 8
-          i64.and
-          local.get 15
-          i64.const 63
-          i64.shl
-          local.get 15
-          local.get 11
-          i64.const 31
-          i64.shr_u
-          i32.wrap_i64
-          i32.const 1
-          i32.and
-          local.get 12
-          i32.xor
-          i64.extend_i32_u
-          i64.xor
-          i64.const 62
-          i64.shl
-          i64.or
-          i64.or
-          i64.const 0
-          i64.lt_s
-          i64.extend_i32_u
-          i64.add
-          i64.const 4294967295
-          i64.and
-          local.set 3
-          local.get 1
-          i32.const 2
-          i32.sub
-          local.set 1
-          local.get 16
-          i64.const 4294967295
-          i64.and
-          local.get 14
-          i64.const 8
-          i64.and
-          local.get 15
-          i64.const 63
-          i64.shl
-          local.get 15
-          local.get 11
-          i64.const 31
-          i64.shr_u
-          i32.wrap_i64
-          i32.const 1
-          i32.and
-          local.get 12
-          i32.xor
-          i64.extend_i32_u
-          i64.xor
-          i64.const 62
-          i64.shl
-          i64.or
-          i64.or
-          i64.const 0
-          i64.lt_s
-          i64.extend_i32_u
-          i64.add
-          i64.const 4294967295
-          i64.and
-          i64.extend32_s
-          local.set 4
-          local.get 16
-          i64.const 4294967295
-          i64.and
-          local.get 14
-          i64.const 8
-          i64.and
-          local.get 15
-          i64.const 63
-          i64.shl
-          local.get 15
-          local.get 11
-          i64.const 31
-          i64.shr_u
-          i32.wrap_i64
-          i32.const 1
-          i32.and
-          local.get 12
-          i32.xor
-          i64.extend_i32_u
-          i64.xor
-          i64.const 62
-          i64.shl
-          i64.or
-          i64.or
-          i64.const 0
-          i64.lt_s
-          i64.extend_i32_u
-          i64.add
-          i64.const 4294967295
-          i64.and
-          i64.extend32_s
-          local.set 5
-          local.get 16
-          local.get 16
-          i64.const 4294967295
-          i64.and
-          local.get 14
-          i64.const 8
-          i64.and
-          local.get 15
-          i64.const 63
-          i64.shl
-          local.get 15
-          local.get 11
-          i64.const 31
-          i64.shr_u
-          i32.wrap_i64
-          i32.const 1
-          i32.and
-          local.get 12
-          i32.xor
-          i64.extend_i32_u
-          i64.xor
-          i64.const 62
-          i64.shl
-          i64.or
-          i64.or
-          i64.const 0
-          i64.lt_s
-          i64.extend_i32_u
-          i64.add
-          i64.const 4294967295
-          i64.and
-          i64.const -1
-          i64.xor
-          i64.and
-          i64.const 32
-          i64.shl
-          local.get 16
-          local.get 16
-          i64.const 4294967295
-          i64.and
-          local.get 14
-          i64.const 8
-          i64.and
-          local.get 15
-          i64.const 63
-          i64.shl
-          local.get 15
-          local.get 11
-          i64.const 31
-          i64.shr_u
-          i32.wrap_i64
-          i32.const 1
-          i32.and
-          local.get 12
-          i32.xor
-          i64.extend_i32_u
-          i64.xor
-          i64.const 62
-          i64.shl
-          i64.or
-          i64.or
-          i64.const 0
-          i64.lt_s
-          i64.extend_i32_u
-          i64.add
-          i64.const 4294967295
-          i64.and
-          i64.const -1
-          i64.xor
-          i64.and
-          i64.or
-          i64.const -4611686018427387896
-          i64.and
-          local.set 6
-          br 0
-        end
-        i32.const 2097280
-        local.set 0
-        br 2
-      end
-    end
+  loop
     i32.const 0
-    local.get 2
-    i64.store
-    i32.const 0
-    local.get 3
-    i64.store offset=8
-    i32.const 0
-    local.get 4
-    i64.store offset=136
-    i32.const 0
-    local.get 5
-    i64.store offset=144
-    i32.const 0
-    local.get 6
-    i64.store offset=152
-    local.get 0
+    local.set 10
     local.get 1
-    return_call 6
+    i32.const 3
+    i32.le_s
+    br_if 1
+    block
+      block
+        local.get 8
+        br_table 0 0
+      end
+      local.get 2
+      i64.const 4294967295
+      i64.and
+      local.set 15
+      local.get 15
+      i64.const 3
+      i64.shl
+      i64.const 4294967295
+      i64.and
+      local.set 16
+      local.get 15
+      i64.const 2
+      i64.shl
+      i64.const 4294967295
+      i64.and
+      i64.const 31
+      i64.shr_u
+      i32.wrap_i64
+      i32.const 1
+      i32.and
+      local.set 17
+      local.get 17
+      i64.extend_i32_u
+      local.set 18
+      local.get 18
+      i64.const 63
+      i64.shl
+      local.get 18
+      i64.const 62
+      i64.shl
+      i64.or
+      local.set 19
+      local.get 19
+      i64.const 0
+      i64.lt_s
+      i64.extend_i32_u
+      local.set 20
+      local.get 16
+      local.set 2
+      local.get 3
+      i64.const 4294967295
+      i64.and
+      local.set 21
+      local.get 21
+      i64.const 4294967295
+      i64.and
+      local.get 19
+      i64.const 8
+      i64.and
+      local.get 20
+      i64.const 63
+      i64.shl
+      local.get 20
+      local.get 16
+      i64.const 31
+      i64.shr_u
+      i32.wrap_i64
+      i32.const 1
+      i32.and
+      local.get 17
+      i32.xor
+      i64.extend_i32_u
+      i64.xor
+      i64.const 62
+      i64.shl
+      i64.or
+      i64.or
+      i64.const 0
+      i64.lt_s
+      i64.extend_i32_u
+      i64.add
+      i64.const 4294967295
+      i64.and
+      local.set 3
+      local.get 1
+      i32.const 2
+      i32.sub
+      local.set 1
+      local.get 21
+      i64.const 4294967295
+      i64.and
+      local.get 19
+      i64.const 8
+      i64.and
+      local.get 20
+      i64.const 63
+      i64.shl
+      local.get 20
+      local.get 16
+      i64.const 31
+      i64.shr_u
+      i32.wrap_i64
+      i32.const 1
+      i32.and
+      local.get 17
+      i32.xor
+      i64.extend_i32_u
+      i64.xor
+      i64.const 62
+      i64.shl
+      i64.or
+      i64.or
+      i64.const 0
+      i64.lt_s
+      i64.extend_i32_u
+      i64.add
+      i64.const 4294967295
+      i64.and
+      i64.extend32_s
+      local.set 4
+      local.get 21
+      i64.const 4294967295
+      i64.and
+      local.get 19
+      i64.const 8
+      i64.and
+      local.get 20
+      i64.const 63
+      i64.shl
+      local.get 20
+      local.get 16
+      i64.const 31
+      i64.shr_u
+      i32.wrap_i64
+      i32.const 1
+      i32.and
+      local.get 17
+      i32.xor
+      i64.extend_i32_u
+      i64.xor
+      i64.const 62
+      i64.shl
+      i64.or
+      i64.or
+      i64.const 0
+      i64.lt_s
+      i64.extend_i32_u
+      i64.add
+      i64.const 4294967295
+      i64.and
+      i64.extend32_s
+      local.set 5
+      local.get 21
+      local.get 21
+      i64.const 4294967295
+      i64.and
+      local.get 19
+      i64.const 8
+      i64.and
+      local.get 20
+      i64.const 63
+      i64.shl
+      local.get 20
+      local.get 16
+      i64.const 31
+      i64.shr_u
+      i32.wrap_i64
+      i32.const 1
+      i32.and
+      local.get 17
+      i32.xor
+      i64.extend_i32_u
+      i64.xor
+      i64.const 62
+      i64.shl
+      i64.or
+      i64.or
+      i64.const 0
+      i64.lt_s
+      i64.extend_i32_u
+      i64.add
+      i64.const 4294967295
+      i64.and
+      i64.const -1
+      i64.xor
+      i64.and
+      i64.const 32
+      i64.shl
+      local.get 21
+      local.get 21
+      i64.const 4294967295
+      i64.and
+      local.get 19
+      i64.const 8
+      i64.and
+      local.get 20
+      i64.const 63
+      i64.shl
+      local.get 20
+      local.get 16
+      i64.const 31
+      i64.shr_u
+      i32.wrap_i64
+      i32.const 1
+      i32.and
+      local.get 17
+      i32.xor
+      i64.extend_i32_u
+      i64.xor
+      i64.const 62
+      i64.shl
+      i64.or
+      i64.or
+      i64.const 0
+      i64.lt_s
+      i64.extend_i32_u
+      i64.add
+      i64.const 4294967295
+      i64.and
+      i64.const -1
+      i64.xor
+      i64.and
+      i64.or
+      i64.const -4611686018427387896
+      i64.and
+      local.set 6
+      i32.const 0
+      local.set 11
+      br 0
+    end
+    i32.const 2097280
+    local.set 0
+    i32.const 1
+    local.set 10
+    br 1
   end
-  i32.const 0
-  local.get 2
-  i64.store
-  i32.const 0
-  local.get 3
-  i64.store offset=8
-  i32.const 0
-  local.get 4
-  i64.store offset=136
-  i32.const 0
-  local.get 5
-  i64.store offset=144
-  i32.const 0
-  local.get 6
-  i64.store offset=152
-  local.get 0
-  local.get 1
-  local.get 0
-  i32.load
-  return_call_indirect 3 0
 end
 i32.const 0
 local.get 2
@@ -312,6 +276,22 @@ i64.store offset=144
 i32.const 0
 local.get 6
 i64.store offset=152
+block
+  block
+    block
+      local.get 10
+      br_table 0 1 2
+    end
+    local.get 0
+    local.get 1
+    return_call 6
+  end
+  local.get 0
+  local.get 1
+  local.get 0
+  i32.load
+  return_call_indirect 3 0
+end
 local.get 9
 local.get 1
 return_call 5
