@@ -23,7 +23,7 @@ export const CONDITION_HELP = [
   'are unsigned unless converted: (i64)rax < 0. It is asked inside the machine; while it is false, the',
   "machine runs on. One that cannot be evaluated stops. These are the server's own: they stay when the",
   'debugger leaves, until they are deleted by number (`delete N`, `delete all`), and show without arguments.',
-  'A machine that nobody debugs waits where it has stopped for somebody who attaches.',
+  'A machine that nobody debugs waits where it has stopped for somebody who attaches; `why` tells him.',
 ] as const;
 
 /** Undefined: the arguments are about a new one. */

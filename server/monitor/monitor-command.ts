@@ -21,6 +21,8 @@ export interface MonitorContext {
   readonly selectedTid: number;
   /** The exceptions of the present stop, if a triple fault or a caught exception made it. */
   readonly fault?: () => FaultRecord | undefined;
+  /** What the present stop was told with, where a debugger that attaches later has not heard it. */
+  readonly stopMessage?: () => string | undefined;
   /** The exceptions that stop the machine before they are delivered. */
   readonly catches?: ExceptionCatches;
   readonly conditionalStops?: ConditionalStops;

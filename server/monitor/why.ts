@@ -25,6 +25,7 @@ export const whyCommand = defineMonitorCommand({
   help: [
     'After a triple fault or a caught exception: every exception with its cause (for a page fault the',
     "page walk), then what the IDT, the GDT, the TSS and the stack's page tables say about its handler.",
+    'After a stop by break-if or watch-if: which condition held.',
     'With VECTOR: whether that exception could be delivered in the present state.',
   ].join('\n'),
   sample: [
@@ -41,6 +42,8 @@ export const whyCommand = defineMonitorCommand({
     if (text !== undefined) return tryOut(text, context);
     const record = context.fault?.();
     if (record === undefined) {
+      const message = context.stopMessage?.();
+      if (message !== undefined) return message;
       throw new MonitorError(
         'nothing to explain: no triple fault or caught exception made this stop; `why VECTOR` asks about one',
       );

@@ -153,6 +153,7 @@ export class MachineTarget implements Target {
       catches: this.#catches,
       conditionalStops: this.#conditionalStops,
       fault: () => (this.#pump.isRunning ? undefined : this.#fault),
+      stopMessage: () => this.#stopMessage(),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
     });
@@ -343,6 +344,11 @@ export class MachineTarget implements Target {
     const [description] = isClients ? [] : lines;
     const told = description === undefined ? cause : { ...cause, foreign: { description } };
     return { ...this.#stopped(SIGNAL.SIGTRAP, told, thread), ...message };
+  }
+
+  #stopMessage(): string | undefined {
+    if (this.#pump.isRunning || this.#stop.kind !== 'stopped') return undefined;
+    return this.#stop.message?.trimEnd();
   }
 
   #stoppedInCall({ phase, number }: SystemCallStop, thread: ThreadNumber): TargetStop {

@@ -103,15 +103,17 @@ describe.skipIf(missing('gdb'))('break-if and watch-if with gdb and the shell', 
     const { printed } = await gdb(
       `target remote ${server.address}`,
       'p $rip == (long)sys_fork',
+      'monitor why',
       'continue',
       'monitor break-if delete all',
       'p $rip == (long)sys_fork',
     );
     expect(printed[1]).toContain('= 1');
-    expect(printed[2]).toContain('break-if 1 at sys_fork: guest_pid == 1\n');
-    expect(printed[2]).toContain('"init" received signal SIGTRAP');
-    expect(printed[3]).toBe('deleted 1\n');
-    expect(printed[4]).toContain('= 1');
+    expect(printed[2]).toBe('break-if 1 at sys_fork: guest_pid == 1\n');
+    expect(printed[3]).toContain('break-if 1 at sys_fork: guest_pid == 1\n');
+    expect(printed[3]).toContain('"init" received signal SIGTRAP');
+    expect(printed[4]).toBe('deleted 1\n');
+    expect(printed[5]).toContain('= 1');
     // The debugger is gone and the machine runs on.
     expect(await shell('break-if')).toBe('no conditional breakpoints or watchpoints\n');
   });

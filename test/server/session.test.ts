@@ -2,8 +2,11 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DebuggerSeat } from '../../server/debugger-seat.ts';
 import { encodePacket } from '../../server/rsp/packet-writer.ts';
+import { MachineTarget } from '../../server/target/machine-target.ts';
+import type { Target } from '../../server/target/target.ts';
 import { FakeTarget } from '../fake-target.ts';
 import { SessionHarness } from '../session-harness.ts';
+import { FakeMachine } from './fake-machine.ts';
 
 function frame(text: string): Uint8Array {
   return encodePacket(Buffer.from(text, 'latin1'));
@@ -159,6 +162,21 @@ describe('the one debugger', () => {
     expect(first.target.state().kind).toBe('running');
     const second = new SessionHarness({ seat, target: first.target });
     expect(await second.ask('?')).toMatch(/^[TW]/);
+  });
+
+  it('catches system calls only as long as the debugger is there that asked for it', async () => {
+    const seat = new DebuggerSeat();
+    const machine = new FakeMachine();
+    const target = new MachineTarget({ machine, image: new Uint8Array(), imageName: 'none' });
+    const debuggers = new SessionHarness<Target>({ seat, target, onDetach: 'halt' });
+    await debuggers.send('QCatchSyscalls:1;27');
+    expect(machine.caughtSystemCalls).toEqual(new Set([0x27]));
+    const onlooker = new SessionHarness<Target>({ seat, target });
+    await onlooker.send(`qRcmd,${Buffer.from('catch').toString('hex')}`);
+    await onlooker.session.dispose();
+    expect(machine.caughtSystemCalls).toEqual(new Set([0x27]));
+    await debuggers.session.dispose();
+    expect(machine.caughtSystemCalls).toBe('none');
   });
 
   it.each([
