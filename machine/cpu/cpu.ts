@@ -5,6 +5,7 @@
 import type { Clock } from '../clock/virtual-clock.ts';
 import type { PortWidth } from '../devices/device.ts';
 import type { GuestMemory } from '../memory/guest-memory.ts';
+import { Notes } from '../notes.ts';
 import type { CpuState } from '../state/fields.ts';
 import { TransferWatch } from './transfer-watch.ts';
 import { RFLAGS_AC, RFLAGS_IF, RFLAGS_RF, RFLAGS_TF, readRflags, writeRflags } from './rflags.ts';
@@ -60,8 +61,7 @@ export class Cpu {
   mayChangeCode: (linearLow: number, linearHigh: number) => boolean = () => true;
   /** What the debugger wants to hear of. */
   readonly watch = new TransferWatch();
-  private readonly noted = new Set<string>();
-  private readonly note: (text: string) => void;
+  private readonly notes: Notes;
 
   constructor(parts: CpuParts) {
     this.state = parts.state;
@@ -70,14 +70,12 @@ export class Cpu {
     this.interrupts = parts.interrupts;
     this.clock = parts.clock;
     this.apic = parts.apic;
-    this.note = parts.note;
+    this.notes = new Notes(parts.note);
   }
 
   /** Passes a line on to the log unless it has been there since power-on. */
   noteOnce(text: string): void {
-    if (this.noted.has(text)) return;
-    this.noted.add(text);
-    this.note(text);
+    this.notes.once(text);
   }
 
   /** Changes CPL, on which translation and the execution mode depend. */

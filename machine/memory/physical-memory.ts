@@ -5,6 +5,7 @@
  */
 import { PAGE_SHIFT, PAGE_SIZE, type PhysicalAddress } from '../addresses.ts';
 import type { Device } from '../devices/device.ts';
+import { Notes } from '../notes.ts';
 import { RAM_BASE } from '../state/layout.ts';
 
 export class PhysicalMemory {
@@ -16,8 +17,7 @@ export class PhysicalMemory {
   /** RAM as 32-bit words, borrowed: for the walk through the page tables. */
   readonly words: Uint32Array;
   private readonly devices = new Map<number, Device>();
-  private readonly noted = new Set<string>();
-  private readonly note: (text: string) => void;
+  private readonly notes: Notes;
 
   /** `ramBytes` is a multiple of the page size; `memory` must hold it from RAM_BASE on. */
   constructor(memory: WebAssembly.Memory, ramBytes: number, note: (text: string) => void) {
@@ -25,7 +25,7 @@ export class PhysicalMemory {
     this.frames = ramBytes / PAGE_SIZE;
     this.ram = new Uint8Array(memory.buffer, RAM_BASE, ramBytes);
     this.words = new Uint32Array(memory.buffer, RAM_BASE, ramBytes / 4);
-    this.note = note;
+    this.notes = new Notes(note);
   }
 
   /** Lets a device answer for its page (`Device.page`, a page-aligned physical address). */
@@ -85,7 +85,7 @@ export class PhysicalMemory {
     const device = this.devices.get(Math.floor(physical / PAGE_SIZE));
     const value = device?.readPage?.(physical % PAGE_SIZE, lengthBytes);
     if (value !== undefined) return value;
-    this.noteOnce(`read of unmapped physical page 0x${pageText(physical)}: all ones`);
+    this.notes.once(`read of unmapped physical page 0x${pageText(physical)}: all ones`);
     return (1n << BigInt(lengthBytes * 8)) - 1n;
   }
 
@@ -95,13 +95,7 @@ export class PhysicalMemory {
       device.writePage(physical % PAGE_SIZE, lengthBytes, value);
       return;
     }
-    this.noteOnce(`write to unmapped physical page 0x${pageText(physical)}: ignored`);
-  }
-
-  private noteOnce(text: string): void {
-    if (this.noted.has(text)) return;
-    this.noted.add(text);
-    this.note(text);
+    this.notes.once(`write to unmapped physical page 0x${pageText(physical)}: ignored`);
   }
 }
 

@@ -25,17 +25,35 @@ interface Shape {
   readonly variants: Map<string, Handler>;
 }
 
+/** The example kernel with its tests needs some 200; far jumps have a shape for each target. */
+const MOST_HANDLERS = 4096;
+
 export class Handlers implements HandlerSource {
   private readonly shapes = new Map<string, Shape>();
   private readonly definitionNumbers = new Map<InstructionDefinition, number>();
   private readonly host: ModuleHost;
+  private readonly first: number;
   private next: number;
   private pending: Pending[] = [];
 
   /** `first` is the first free index of the table. */
   constructor(host: ModuleHost, first: number) {
     this.host = host;
+    this.first = first;
     this.next = first;
+  }
+
+  get isFull(): boolean {
+    return this.next - this.first >= MOST_HANDLERS;
+  }
+
+  clear(): void {
+    const { table } = this.host;
+    const end = Math.min(this.next, table.length);
+    for (let index = this.first; index < end; index++) table.set(index, null);
+    this.shapes.clear();
+    this.pending = [];
+    this.next = this.first;
   }
 
   handlerFor(instruction: DecodedInstruction): Handler {

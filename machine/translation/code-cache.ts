@@ -37,6 +37,9 @@ export interface CodeCacheListener {
   cleared(): void;
 }
 
+/** A guest can move its debug registers as often as it likes. */
+const MOST_FORMER_BREAKPOINTS = 4096;
+
 export interface CodeCacheParts {
   readonly arena: RecordArena;
   readonly handlers: HandlerSource;
@@ -107,6 +110,8 @@ export class CodeCache {
 
   /** True if a run can be decoded without forgetting everything first. */
   hasRoom(): boolean {
+    if (this.handlers.isFull) return false;
+    if (this.everBreakpoints.size - this.breakpoints.size > MOST_FORMER_BREAKPOINTS) return false;
     return this.arena.hasRoom(RUN_LIMIT + 2);
   }
 
@@ -176,6 +181,10 @@ export class CodeCache {
     this.byLinear.clear();
     this.decodedBytes.clear();
     this.displaced.clear();
+    this.largeRegions.clear();
+    this.everBreakpoints.clear();
+    for (const linear of this.breakpoints) this.everBreakpoints.add(linear);
+    this.handlers.clear();
   }
 
   private addStop(linear: bigint): void {

@@ -12,6 +12,10 @@ export interface Handler {
 export interface HandlerSource {
   /** The instruction's handler; it can be called after `compile`. */
   handlerFor(instruction: DecodedInstruction): Handler;
+  /** So many have been made that all should be forgotten: a guest can ask for new shapes without end. */
+  readonly isFull: boolean;
+  /** Forgets all handlers; nothing leads to one any more. */
+  clear(): void;
   /** Compiles all handlers that were asked for and are new. */
   compile(): void;
 }

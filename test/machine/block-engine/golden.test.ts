@@ -66,6 +66,8 @@ function compiledText({ parts, stops = [] }: Program): string {
         const flow = flows.of(decoded);
         return { index: 2000, goesOn: flow === 'next' || flow === 'branch' };
       },
+      isFull: false,
+      clear: () => undefined,
       compile: () => undefined,
     },
     pageBytes: () => bytes,
