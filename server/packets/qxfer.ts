@@ -6,7 +6,7 @@ import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import { fittingLength } from '../rsp/packet-writer.ts';
 import { reply } from '../rsp/reply.ts';
 import { formatThreadId } from '../rsp/thread-id.ts';
-import type { Awaitable, OsDataTable, Target } from '../target/target.ts';
+import type { Awaitable, OsDataTable, Target, TargetLibrary } from '../target/target.ts';
 import { definePacket, type PacketChapter, type PacketDefinition } from './definition.ts';
 import { PACKET_SIZE, type PacketContext } from './packet-context.ts';
 import { frameXml } from './tracepoints-frames.ts';
@@ -102,6 +102,17 @@ async function osDataXml(
   return table && osDataTable(annex, await table.rows());
 }
 
+/** GDB manual, "Library List Format for SVR4 Targets"; there is no link map to point to. */
+function librariesXml(libraries: readonly TargetLibrary[]): string {
+  const hex = (value: bigint): string => `0x${BigInt.asUintN(64, value).toString(16)}`;
+  const lines = libraries.map(({ path, offset, dynamicAddress = 0n }, index) => {
+    const map = `lm="${hex(BigInt(index + 1))}" lmid="0x0"`;
+    const places = `l_addr="${hex(offset)}" l_ld="${hex(dynamicAddress)}"`;
+    return `<library name="${xmlText(path)}" ${map} ${places}/>\n`;
+  });
+  return `<library-list-svr4 version="1.0">\n${lines.join('')}</library-list-svr4>\n`;
+}
+
 /** The process that an annex names in hex; without one the selected process. */
 function processOfAnnex(annex: string, context: PacketContext): number {
   if (annex === '') return context.selection.process;
@@ -138,6 +149,14 @@ export const qxfer: PacketChapter = {
       purpose: 'regions of virtual memory, where the target declares them',
       isOffered: (target) => target.memoryMap !== undefined,
       read: (annex, { target }) => (annex === '' ? target.memoryMap?.() : undefined),
+    }),
+    defineTransfer({
+      object: 'libraries-svr4',
+      annex: '',
+      purpose: 'symbol files beside the executable and where they are; gdb reads them by vFile',
+      isOffered: (target) => target.libraries !== undefined,
+      read: (annex, { target }) =>
+        annex === '' ? librariesXml(target.libraries ?? []) : undefined,
     }),
     defineTransfer({
       object: 'osdata',

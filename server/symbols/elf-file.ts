@@ -37,7 +37,7 @@ export interface ElfFile {
 }
 
 export const SECTION_TYPE = { symbolTable: 2, note: 7, noBits: 8 } as const;
-export const SEGMENT_TYPE = { load: 1, note: 4 } as const;
+export const SEGMENT_TYPE = { load: 1, dynamic: 2, note: 4 } as const;
 
 /** Sections and segments beyond this are not looked at; real kernels have under 100. */
 const MAXIMUM_HEADERS = 4096;

@@ -7,8 +7,6 @@
  * target:/boot/kernel.elf" and never a path of the host; programs under their names in the guest.
  */
 import { basename } from 'node:path/posix';
-import { type ElfFile, SECTION_TYPE } from '../symbols/elf-file.ts';
-import type { SymbolFile } from '../symbols/symbol-file.ts';
 import type { GuestProc } from './guest-proc.ts';
 import type { TargetFile, TargetFiles } from './target.ts';
 
@@ -21,43 +19,15 @@ export interface OfferedFile {
 }
 
 const BOOT_FOLDER = '/boot';
-const SYMBOLS_FOLDER = '/boot/symbols';
 
 /** The path under which an image or a module with this name or host path is offered. */
 export function bootPath(name: string): string {
   return `${BOOT_FOLDER}/${fileName(name)}`;
 }
 
-function fileName(path: string): string {
+/** The last part of a path of any host. */
+export function fileName(path: string): string {
   return basename(path.replaceAll('\\', '/')) || 'kernel';
-}
-
-/** The user's symbol files as /boot/symbols/NAME; of two with one name the first. */
-export function offeredSymbolFiles(files: readonly SymbolFile[]): OfferedFile[] {
-  return files.map(symbolFileOffer).reverse();
-}
-
-function symbolFileOffer({ name, content }: SymbolFile): OfferedFile {
-  return { path: `${SYMBOLS_FOLDER}/${fileName(name)}`, content };
-}
-
-/**
- * The file that debuggers are to read symbols from by themselves: the image, or, when it has none, a
- * file of the user's that was linked to the same entry and not moved. None for a flat image, and none
- * for a stripped one that files were given for: with it gdb would find every address in a section
- * without symbols, and not look into what the user adds.
- */
-export function executablePath(
-  imageName: string,
-  image: ElfFile | undefined,
-  files: readonly SymbolFile[],
-): string | undefined {
-  const isStripped = !image?.sections.some(({ type }) => type === SECTION_TYPE.symbolTable);
-  const fits = ({ elf, offset }: SymbolFile): boolean =>
-    offset === 0n && (image === undefined || elf.entry === image.entry);
-  if (!isStripped || (image !== undefined && files.length === 0)) return bootPath(imageName);
-  const substitute = files.find(fits);
-  return substitute === undefined ? undefined : symbolFileOffer(substitute).path;
 }
 
 export class MachineFiles implements TargetFiles {

@@ -22,17 +22,12 @@ import { GuestProc } from './guest-proc.ts';
 import { KernelModeCalls, type SystemCallFilter } from './kernel-mode-calls.ts';
 import { MachineAgent } from './machine-agent.ts';
 import { MachineBreakpoints } from './machine-breakpoints.ts';
-import {
-  bootPath,
-  executablePath,
-  MachineFiles,
-  type OfferedFile,
-  offeredSymbolFiles,
-} from './machine-files.ts';
+import { bootPath, MachineFiles, type OfferedFile } from './machine-files.ts';
 import { MachineMemory } from './machine-memory.ts';
 import { MachinePump } from './machine-pump.ts';
 import { MachineRegisters } from './machine-registers.ts';
 import { MACHINE_PROCESS, MachineThreads, tidOfNumber } from './machine-threads.ts';
+import { offerSymbols } from './offered-symbols.ts';
 import { osDataTables } from './os-data-tables.ts';
 import { PlanRunner, type RunEnd } from './plan-runner.ts';
 import { planResume } from './resume-plan.ts';
@@ -44,6 +39,7 @@ import type {
   StopCause,
   Target,
   TargetIdentity,
+  TargetLibrary,
   TargetState,
   TargetStop,
   TargetThread,
@@ -78,6 +74,7 @@ export class MachineTarget implements Target {
   readonly breakpoints: MachineBreakpoints;
   readonly files: MachineFiles;
   readonly osData: readonly OsDataTable[];
+  readonly libraries?: readonly TargetLibrary[];
   readonly tracepoints: MachineTracepoints;
   readonly monitor = {
     run: (request: MonitorRequest): MonitorResult => this.#runMonitor(request),
@@ -126,15 +123,17 @@ export class MachineTarget implements Target {
     this.#agent = new MachineAgent(machine, this.#guest);
     this.breakpoints = new MachineBreakpoints(machine, this.#agent);
     this.tracepoints = new MachineTracepoints(machine, this.#agent);
-    const executable = executablePath(imageName, elf, symbolFiles);
+    const offer = offerSymbols(imageName, elf, symbolFiles);
     const offered = [
       ...(kernel?.programs ?? []),
       ...(options.files ?? []),
-      ...offeredSymbolFiles(symbolFiles),
+      ...offer.files,
       { path: bootPath(imageName), content: image },
     ];
+    if (offer.libraries.length > 0) this.libraries = offer.libraries;
+    const executable = elf === undefined ? undefined : bootPath(imageName);
     const proc = new GuestProc({ machine, guest: this.#guest, executable, image: elf });
-    this.files = new MachineFiles(executable, offered, proc);
+    this.files = new MachineFiles(offer.executable, offered, proc);
     this.#pump = new MachinePump(
       machine,
       (end, thread) => this.#halted(this.#describeEnd(end, thread)),

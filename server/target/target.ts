@@ -242,6 +242,16 @@ export interface TargetMonitor {
   run(request: MonitorRequest): Awaitable<MonitorResult>;
 }
 
+/** A file with symbols beside the executable, at its own place (`qXfer:libraries-svr4`). */
+export interface TargetLibrary {
+  /** Openable with `TargetFiles.open`. */
+  readonly path: string;
+  /** Added to every address of the file, modulo 2^64. */
+  readonly offset: bigint;
+  /** Where its dynamic section is, if it has one: gdb checks that. */
+  readonly dynamicAddress?: bigint;
+}
+
 /** A table of `info os` (`qXfer:osdata`). */
 export interface OsDataTable {
   readonly name: string;
@@ -447,6 +457,8 @@ export interface Target {
   /** The XML of `qXfer:memory-map`, in virtual addresses; outside it gdb reads nothing. */
   readonly memoryMap?: () => Awaitable<string>;
   readonly osData?: readonly OsDataTable[];
+  /** Absent: there are none, and there is nothing to announce. */
+  readonly libraries?: readonly TargetLibrary[];
   /** Stops at system calls by their numbers (gdb's `catch syscall`), in every process. */
   readonly catchSystemCalls?: (numbers: ReadonlySet<number> | 'all' | 'none') => void;
   readonly tracepoints?: TargetTracepoints;

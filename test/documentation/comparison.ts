@@ -23,7 +23,8 @@ export function comparisonRows(): string[][] {
   const chapters = PACKET_CHAPTERS.map(({ packets }) =>
     packets.map(({ name, isOffered }) => {
       names.add(name);
-      const ours = isOffered?.(target) === false ? 'no' : (OUR_LIMITS.get(name) ?? 'yes');
+      const offered = isOffered?.(target) === false ? 'no' : 'yes';
+      const ours = OUR_LIMITS.get(name) ?? offered;
       return { name, cells: cellsOf(ours, PEER_PACKETS.get(name) ?? elsewhereOf(name)) };
     }),
   );

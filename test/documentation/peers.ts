@@ -63,6 +63,7 @@ export const PEER_PACKETS: ReadonlyMap<string, PeerSupport> = new Map([
   ...each('qXfer:threads:read qXfer:osdata:read qXfer:traceframe-info:read', ONLY_GDBSERVER),
   ...each('qXfer:exec-file:read', NOT_QEMU),
   ...each('qXfer:memory-map:read', NONE),
+  ...each('qXfer:libraries-svr4:read', ONLY_GDBSERVER),
   ...each('vFile:setfs vFile:open vFile:pread vFile:close', NOT_QEMU),
   ...each('vFile:fstat vFile:readlink', ONLY_GDBSERVER),
   ...each('QTDP QTDPsrc QTDV QTro QTEnable QTDisable QTinit QTStart QTStop', ONLY_GDBSERVER),
@@ -90,7 +91,6 @@ export const PACKETS_ELSEWHERE: readonly (readonly [string, PeerSupport])[] = [
   ...each('QProgramSignals QThreadEvents', ONLY_GDBSERVER),
   ['qXfer:auxv:read', NOT_QEMU],
   ['qXfer:siginfo:read', NOT_QEMU],
-  ['qXfer:libraries-svr4:read', ONLY_GDBSERVER],
   ['qXfer:btrace:read', of(NO, 'on Intel CPUs', NO)],
   ['F', of('semihosting', NO, NO)],
   ...each('_M _m', ONLY_RR),
@@ -100,6 +100,7 @@ export const PACKETS_ELSEWHERE: readonly (readonly [string, PeerSupport])[] = [
 export const OUR_LIMITS: ReadonlyMap<string, string> = new Map([
   ['QNonStop', 'all-stop only'],
   ['vAttach', 'refused in words'],
+  ['qXfer:libraries-svr4:read', 'with `--symbols`'],
   ['k', 'detaches'],
   ['vKill', 'detaches'],
 ]);

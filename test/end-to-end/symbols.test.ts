@@ -75,26 +75,36 @@ describe.skipIf(missing('gdb', 'objcopy'))('symbols from other files', () => {
       gdb(
         `target remote ${address}`,
         'monitor disassemble sys_fork 1',
-        `add-symbol-file target:/boot/symbols/moved.elf -o ${MOVED_BY}`,
+        'info sharedlibrary',
         'break sys_fork',
         'continue',
         'monitor retaddr',
       ),
     );
     expect(printed[1]).toMatch(/<sys_fork>/);
-    expect(printed[2]).toContain('Reading /boot/symbols/moved.elf from remote target');
+    expect(printed[0]).toContain('Reading /boot/symbols/moved.elf from remote target');
+    expect(printed[2]).toMatch(/0xffffffff80101000 .* Yes .*target:\/boot\/symbols\/moved\.elf/);
     expect(printed[4]).toMatch(/Breakpoint 1, 0x\w+ in sys_fork \(\)/);
     expect(printed[5]).toMatch(/<syscall_dispatch\+\d+>/);
   });
 
-  it('several files are several tables', async () => {
-    const hello = KERNEL_PATH.replace('kernel.elf', 'hello.elf');
-    const args = [stripped, '--symbols', KERNEL_PATH, '--symbols', `${hello}@+0x7000000000`];
+  it("with a program's file a backtrace goes on from the kernel into the program", async () => {
+    const program = KERNEL_PATH.replace('kernel.elf', 'console.elf');
+    const args = [stripped, '--symbols', KERNEL_PATH, '--symbols', program];
     const { printed } = await withServer(args, ({ address }) =>
-      gdb(`target remote ${address}`, 'monitor translate sys_fork', 'monitor translate main'),
+      gdb(
+        `target remote ${address}`,
+        'monitor translate sys_fork',
+        'monitor disassemble read_line 1',
+        'python [t.switch() for t in gdb.selected_inferior().threads() if t.name == "console.elf"]',
+        'bt',
+      ),
     );
     expect(printed[1]).toContain('PML4E');
     expect(printed[2]).not.toContain('is not an address');
+    expect(printed[4]).toMatch(/ syscall_entry \(\) at kernel\/src\/syscall\/syscall_entry\.S:\d+/);
+    expect(printed[4]).toMatch(/ read_line \(.*\) at kernel\/user\/console\.c:\d+/);
+    expect(printed[4]).toMatch(/ main \(.*\) at kernel\/user\/console\.c:\d+\n$/);
   });
 });
 

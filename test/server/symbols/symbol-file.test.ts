@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { parseSymbolArgument } from '../../../server/commands/symbol-arguments.ts';
-import { readElf } from '../../../server/symbols/elf-file.ts';
+import { readElf, SEGMENT_TYPE } from '../../../server/symbols/elf-file.ts';
 import {
   allSymbols,
   readSymbolFile,
@@ -8,8 +8,10 @@ import {
   type SymbolPlacement,
 } from '../../../server/symbols/symbol-file.ts';
 import { SymbolTable } from '../../../server/symbols/symbol-table.ts';
-import { executablePath, offeredSymbolFiles } from '../../../server/target/machine-files.ts';
-import { KERNEL_IMAGE, KERNEL_SYMBOLS } from '../fake-exo.ts';
+import { offerSymbols } from '../../../server/target/offered-symbols.ts';
+import { MachineTarget } from '../../../server/target/machine-target.ts';
+import { SessionHarness } from '../../session-harness.ts';
+import { FakeExo, KERNEL_IMAGE, KERNEL_SYMBOLS } from '../fake-exo.ts';
 
 const ELF = readElf(KERNEL_IMAGE)!;
 const STRIPPED = { ...ELF, sections: [] };
@@ -72,34 +74,89 @@ describe('a file of symbols', () => {
   });
 });
 
-describe('what debuggers read symbols from by themselves', () => {
+describe('what gdb reads by itself', () => {
   const asLinked = symbolFile({ kind: 'as linked' });
-  const path = (image: typeof ELF | undefined, ...files: SymbolFile[]): string | undefined =>
-    executablePath('a/image.elf', image, files);
+  const moved = symbolFile({ kind: 'moved by', offset: 0x10_0000n }, 'x/moved.elf');
+  const far = symbolFile({ kind: 'moved by', offset: 1n << 40n }, 'x/far.elf');
+  const other = { ...far, elf: { ...far.elf, entry: 1n } };
+  const offer = (image: typeof ELF | undefined, ...files: SymbolFile[]) =>
+    offerSymbols('a/image.elf', image, files);
+  const libraries = (...given: Parameters<typeof offer>) =>
+    offer(...given).libraries.map(({ path, offset }) => [path, offset]);
 
-  it('is the image, if it has symbols or nothing else was given', () => {
-    expect(path(ELF)).toBe('/boot/image.elf');
-    expect(path(ELF, asLinked)).toBe('/boot/image.elf');
-    expect(path(STRIPPED)).toBe('/boot/image.elf');
+  it('is the image alone when nothing else was given', () => {
+    const nothing = { files: [], libraries: [] };
+    expect(offer(ELF)).toEqual({ executable: '/boot/image.elf', ...nothing });
+    expect(offer(STRIPPED)).toEqual({ executable: '/boot/image.elf', ...nothing });
+    expect(offer(undefined)).toEqual({ executable: undefined, ...nothing });
   });
 
-  it('is nothing where nothing fits', () => {
-    expect(path(undefined)).toBeUndefined();
-    expect(path(STRIPPED, symbolFile({ kind: 'moved by', offset: 1n }))).toBeUndefined();
-    expect(path({ ...STRIPPED, entry: 1n }, asLinked)).toBeUndefined();
+  it('is, for a stripped or flat image, the file that was linked as the image is', () => {
+    for (const image of [STRIPPED, undefined]) {
+      expect(offer(image, moved, asLinked).executable).toBe('/boot/symbols/kernel.elf');
+      expect(libraries(image, moved, asLinked)).toEqual([['/boot/symbols/moved.elf', 0x10_0000n]]);
+    }
   });
 
-  it('is the symbol file that was linked as a stripped or flat image is', () => {
-    expect(path(STRIPPED, asLinked)).toBe('/boot/symbols/kernel.elf');
-    expect(path(undefined, asLinked)).toBe('/boot/symbols/kernel.elf');
+  it('is the image and the other files as libraries where they are', () => {
+    expect(offer(ELF, other).executable).toBe('/boot/image.elf');
+    expect(libraries(ELF, other)).toEqual([['/boot/symbols/far.elf', 1n << 40n]]);
   });
 
-  it('never is a path of the host, and of two with one name the first is offered', () => {
+  it('is an image without sections where those would hide the files', () => {
+    for (const [image, file] of [
+      [STRIPPED, moved],
+      [ELF, asLinked],
+      [ELF, far],
+      [undefined, moved],
+    ] as const) {
+      const { executable, files } = offer(image, file);
+      expect(executable).toBe('/boot/bare/image.elf');
+      const bare = files.find(({ path }) => path === executable)!;
+      expect(bare.content).toHaveLength(64);
+      expect(readElf(bare.content)).toMatchObject({ sections: [], segments: [] });
+      expect(libraries(image, file)).toHaveLength(1);
+    }
+  });
+
+  it('tells where a dynamic section is, which gdb compares', () => {
+    const dynamic = { ...ELF.segments[0]!, type: SEGMENT_TYPE.dynamic, address: 0x4000n };
+    const file = { ...far, elf: { ...far.elf, segments: [...ELF.segments, dynamic] } };
+    expect(offer(ELF, file).libraries[0]?.dynamicAddress).toBe((1n << 40n) + 0x4000n);
+  });
+
+  it('never has a path of the host, and of two files with one name the first', () => {
     const second = { ...symbolFile({ kind: 'as linked' }, 'C:\\x\\kernel.elf'), content: ELF_TAIL };
-    const offered = offeredSymbolFiles([asLinked, second]);
-    expect(new Map(offered.map(({ path: name, content }) => [name, content]))).toEqual(
+    const { files } = offer(STRIPPED, asLinked, second);
+    expect(new Map(files.map(({ path, content }) => [path, content]))).toEqual(
       new Map([['/boot/symbols/kernel.elf', KERNEL_IMAGE]]),
     );
+  });
+});
+
+describe('qXfer:libraries-svr4', () => {
+  const harnessWith = (...symbolFiles: SymbolFile[]): SessionHarness<MachineTarget> => {
+    const { machine } = new FakeExo();
+    const options = { machine, image: KERNEL_IMAGE, imageName: 'kernel.elf', symbolFiles };
+    return new SessionHarness({ target: new MachineTarget(options) });
+  };
+
+  it('tells gdb where the files are, modulo 2^64', async () => {
+    const harness = harnessWith(symbolFile({ kind: 'moved by', offset: -0x1000n }, 'a/b&c.elf'));
+    expect(await harness.ask('qSupported')).toContain(';qXfer:libraries-svr4:read+');
+    expect(await harness.ask('qXfer:libraries-svr4:read::0,1000')).toBe(
+      'l<library-list-svr4 version="1.0">\n' +
+        '<library name="/boot/symbols/b&amp;c.elf" lm="0x1" lmid="0x0" ' +
+        'l_addr="0xfffffffffffff000" l_ld="0x0"/>\n' +
+        '</library-list-svr4>\n',
+    );
+    expect(await harness.ask('qXfer:libraries-svr4:read:1:0,1000')).toBe('E02');
+  });
+
+  it('is not there without files', async () => {
+    const harness = harnessWith();
+    expect(await harness.ask('qSupported')).not.toContain('libraries');
+    expect(await harness.ask('qXfer:libraries-svr4:read::0,1000')).toBe('');
   });
 });
 

@@ -1,0 +1,97 @@
+/**
+ * How gdb comes by the symbols that the user gave beside the image, without a command: one file is what
+ * the machine executes (`qXfer:exec-file`), the others are its shared libraries, each with what was added
+ * to its addresses (`qXfer:libraries-svr4`). gdb then relocates whole files, section by section.
+ *
+ * gdb looks for a symbol only in the file whose section holds the address, and the executable's sections
+ * go before those of libraries. So an image whose sections would hide a library, because it is stripped
+ * or because it runs elsewhere than it was linked, is given to gdb as an ELF header without sections.
+ */
+import { type ElfFile, SECTION_TYPE, SEGMENT_TYPE } from '../symbols/elf-file.ts';
+import type { SymbolFile } from '../symbols/symbol-file.ts';
+import { bootPath, fileName, type OfferedFile } from './machine-files.ts';
+import type { TargetLibrary } from './target.ts';
+
+const SYMBOLS_FOLDER = '/boot/symbols';
+const BARE_FOLDER = '/boot/bare';
+
+export interface SymbolOffer {
+  /** What debuggers take for the program; undefined: a flat image without files. */
+  readonly executable: string | undefined;
+  /** Files to offer beside the image. */
+  readonly files: readonly OfferedFile[];
+  readonly libraries: readonly TargetLibrary[];
+}
+
+export function offerSymbols(
+  imageName: string,
+  image: ElfFile | undefined,
+  given: readonly SymbolFile[],
+): SymbolOffer {
+  const path = image === undefined ? undefined : bootPath(imageName);
+  if (given.length === 0) return { executable: path, files: [], libraries: [] };
+  const substitute = isStripped(image) ? given.find((file) => fitsImage(file, image)) : undefined;
+  const files = given.map(symbolFileOffer).reverse();
+  const libraries = given.filter((file) => file !== substitute).map(libraryOf);
+  if (substitute !== undefined) {
+    return { executable: symbolFileOffer(substitute).path, files, libraries };
+  }
+  if (image !== undefined && !given.some((file) => isHiddenBy(image, file))) {
+    return { executable: path, files, libraries };
+  }
+  const bare = { path: `${BARE_FOLDER}/${fileName(imageName)}`, content: bareElf(image) };
+  return { executable: bare.path, files: [...files, bare], libraries };
+}
+
+function symbolFileOffer({ name, content }: SymbolFile): OfferedFile {
+  return { path: `${SYMBOLS_FOLDER}/${fileName(name)}`, content };
+}
+
+function libraryOf(file: SymbolFile): TargetLibrary {
+  const dynamic = file.elf.segments.find(({ type }) => type === SEGMENT_TYPE.dynamic);
+  return {
+    path: symbolFileOffer(file).path,
+    offset: file.offset,
+    ...(dynamic && { dynamicAddress: dynamic.address + file.offset }),
+  };
+}
+
+function isStripped(image: ElfFile | undefined): boolean {
+  return !image?.sections.some(({ type }) => type === SECTION_TYPE.symbolTable);
+}
+
+/** It was linked as the image is and not moved. */
+function fitsImage({ elf, offset }: SymbolFile, image: ElfFile | undefined): boolean {
+  return offset === 0n && (image === undefined || elf.entry === image.entry);
+}
+
+/** The file is the image itself at another place, or lies where the image has sections. */
+function isHiddenBy(image: ElfFile, { elf, offset }: SymbolFile): boolean {
+  if (offset !== 0n && elf.entry === image.entry) return true;
+  const own = loadedRanges(elf, offset);
+  return loadedRanges(image, 0n).some((range) =>
+    own.some(({ start, end }) => start < range.end && range.start < end),
+  );
+}
+
+function loadedRanges(elf: ElfFile, offset: bigint): { start: bigint; end: bigint }[] {
+  return elf.segments
+    .filter(({ type }) => type === SEGMENT_TYPE.load)
+    .map(({ address, memoryBytes }) => {
+      const start = BigInt.asUintN(64, address + offset);
+      return { start, end: start + memoryBytes };
+    });
+}
+
+/** An executable ELF64 for x86-64 that is its header alone (System V ABI, chapter 4). */
+function bareElf(image: ElfFile | undefined): Uint8Array {
+  const bytes = new Uint8Array(64);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  const view = new DataView(bytes.buffer);
+  view.setUint16(16, 2, true); // ET_EXEC
+  view.setUint16(18, 62, true); // EM_X86_64
+  view.setUint32(20, 1, true);
+  view.setBigUint64(24, image?.entry ?? 0n, true);
+  view.setUint16(52, bytes.length, true);
+  return bytes;
+}
