@@ -5,7 +5,13 @@
 import type { MachineView } from '../../machine/index.ts';
 import type { AgentEnvironment, IntegerBytes } from '../agent/environment.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
-import { REGISTERS, fromLittleEndian, registerBytes, registerContext } from './register-table.ts';
+import {
+  REGISTERS,
+  type RegisterContext,
+  fromLittleEndian,
+  registerBytes,
+  registerContext,
+} from './register-table.ts';
 
 /** What commands print within a slice: more would only flood the client. */
 const MOST_OUTPUT = 64 * 1024;
@@ -28,8 +34,23 @@ export class MachineAgent implements AgentEnvironment {
     const { savedAs } = register;
     const direct = savedAs === undefined ? undefined : this.#machine.registerReader(savedAs);
     if (direct !== undefined) return direct;
+    if (register.compute !== undefined) return this.#computed(register.compute);
     return () =>
       fromLittleEndian(registerBytes(register, registerContext(this.#machine, this.guestPid())));
+  }
+
+  /** Without bytes on the way, and without a look at the guest's threads unless it is asked for one. */
+  #computed(compute: (context: RegisterContext) => bigint): () => bigint {
+    const guestPid = (): number => this.guestPid();
+    const machine = this.#machine;
+    const context: RegisterContext = {
+      machine,
+      get guestPid() {
+        return guestPid();
+      },
+      fxsave: () => machine.readFxsave(),
+    };
+    return () => compute(context);
   }
 
   integer(address: bigint, lengthBytes: IntegerBytes): bigint | undefined {

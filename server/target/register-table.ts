@@ -42,6 +42,8 @@ export interface RegisterDefinition {
   readonly lldb: LldbRole;
   /** Stores the value at `offset`, little endian, in as many bytes as the register has. */
   store(context: RegisterContext, into: DataView, offset: number): void;
+  /** The value as a number, of a register that is computed: what `store` stores. */
+  readonly compute?: (context: RegisterContext) => bigint;
   /** False: refused. Absent: read-only. */
   write?(machine: MachineControl, bytes: Uint8Array): boolean;
   /** The name of this register in a saved context (`RegisterValues`), when it can be in one. */
@@ -131,6 +133,7 @@ function computedRegister(
     type,
     feature: 'system',
     lldb: {},
+    compute,
     store: (context, into, offset) => storeInteger(compute(context), bits, into, offset),
   };
 }
@@ -207,8 +210,10 @@ function systemRegisters(): Unnumbered[] {
     system('cr4', 'x64_cr4'),
     system('cr8', 'int64'),
     system('efer', 'x64_efer'),
-    computedRegister('ret_rsp', 'code_ptr', ({ machine }) =>
-      quadwordAt(machine, machine.readRegister('rsp') ?? 0n),
+    computedRegister(
+      'ret_rsp',
+      'code_ptr',
+      ({ machine }) => machine.readInteger(machine.readRegister('rsp') ?? 0n, 8) ?? 0n,
     ),
     computedRegister('icount', 'int64', ({ machine }) => machine.icount),
     computedRegister('guest_pid', 'int32', ({ guestPid }) => BigInt(guestPid), 32),
