@@ -12,19 +12,39 @@ const HEX_DIGITS = '0123456789abcdef';
 
 /** The bytes to put on the wire, in one piece, so that one write sends one packet. */
 export function encodePacket(payload: Uint8Array): Uint8Array {
-  // One pass: most payloads are hex and need no escapes, and then this sum is the checksum.
+  const { escapes, sum } = measure(payload);
+  const frame = Buffer.allocUnsafe(payload.length + escapes + 4);
+  if (escapes === 0) frame.set(payload, 1);
+  close(frame, escapes === 0 ? sum : escapeInto(frame, payload));
+  return frame;
+}
+
+/**
+ * How many bytes need an escape, and the sum of all, modulo 256. Four at a time, since memory is read in
+ * large pieces, and most of it is zero: 64 KiB took 0.7 ms byte by byte.
+ */
+function measure(payload: Uint8Array): { readonly escapes: number; readonly sum: number } {
   let escapes = 0;
   let sum = 0;
-  for (let index = 0; index < payload.length; index++) {
+  const isAligned = payload.byteOffset % 4 === 0;
+  const words = isAligned ? payload.length >>> 2 : 0;
+  const view = new Uint32Array(payload.buffer, isAligned ? payload.byteOffset : 0, words);
+  for (let index = 0; index < words; index++) {
+    const word = view[index]!;
+    if (word === 0) continue;
+    const first = word & 255;
+    const second = (word >>> 8) & 255;
+    const third = (word >>> 16) & 255;
+    const fourth = word >>> 24;
+    sum = (sum + first + second + third + fourth) | 0;
+    escapes += SPECIAL[first]! + SPECIAL[second]! + SPECIAL[third]! + SPECIAL[fourth]!;
+  }
+  for (let index = words * 4; index < payload.length; index++) {
     const byte = payload[index]!;
     sum += byte;
     escapes += SPECIAL[byte]!;
   }
-  const frame = new Uint8Array(payload.length + escapes + 4);
-  if (escapes === 0) frame.set(payload, 1);
-  else sum = escapeInto(frame, payload);
-  close(frame, sum);
-  return frame;
+  return { escapes, sum };
 }
 
 /** What the two hex digits of each byte add to a checksum. */
@@ -55,7 +75,8 @@ function close(frame: Uint8Array, sum: number): void {
 function escapeInto(frame: Uint8Array, payload: Uint8Array): number {
   let at = 1;
   let sum = 0;
-  for (let byte of payload) {
+  for (let index = 0; index < payload.length; index++) {
+    let byte = payload[index]!;
     if (SPECIAL[byte] === 1) {
       frame[at++] = ESCAPE;
       sum += ESCAPE;
@@ -69,13 +90,12 @@ function escapeInto(frame: Uint8Array, payload: Uint8Array): number {
 
 /** How many bytes longer than itself `payload` is on the wire. */
 export function countSpecial(payload: Uint8Array): number {
-  let count = 0;
-  for (let index = 0; index < payload.length; index++) count += SPECIAL[payload[index]!]!;
-  return count;
+  return measure(payload).escapes;
 }
 
 /** How many bytes from the start of `payload` on need at most `limitBytes` on the wire. */
 export function fittingLength(payload: Uint8Array, limitBytes: number): number {
+  if (payload.length + countSpecial(payload) <= limitBytes) return payload.length;
   let size = 0;
   for (let index = 0; index < payload.length; index++) {
     size += 1 + SPECIAL[payload[index]!]!;
