@@ -58,6 +58,8 @@ export class ExecutionHooks {
 
   /** Whether a breakpoint of the debugger's stands at an address and wants to stop now. */
   stopsAt(linear: bigint, view: MachineView): boolean {
+    // Finding a bigint takes a while, and a tracepoint is asked hundreds of thousands of times a second.
+    if (this.breakpoints.size === 0) return false;
     const predicate = this.breakpoints.get(linear);
     if (predicate === undefined) return this.breakpoints.has(linear);
     const { icount } = view;
@@ -77,7 +79,7 @@ export class ExecutionHooks {
    * counts: 5 million times a second instead of 1.5); all else is decided there.
    */
   private passes(linear: bigint): boolean {
-    if (this.guestBreakpoints.has(linear)) return false;
+    if (this.guestBreakpoints.size > 0 && this.guestBreakpoints.has(linear)) return false;
     this.runHooks(linear, this.view);
     return !this.stopsAt(linear, this.view);
   }

@@ -14,6 +14,7 @@ export interface ElfSection {
 
 export interface ElfSegment {
   readonly type: number;
+  readonly isWritable: boolean;
   /** p_vaddr. */
   readonly address: bigint;
   /** p_offset. */
@@ -37,6 +38,7 @@ export interface ElfFile {
 }
 
 export const SECTION_TYPE = { symbolTable: 2, note: 7, noBits: 8 } as const;
+const PF_W = 2;
 export const SEGMENT_TYPE = { load: 1, dynamic: 2, note: 4 } as const;
 
 /** Sections and segments beyond this are not looked at; real kernels have under 100. */
@@ -51,7 +53,13 @@ interface Layout {
   readonly word: 4 | 8;
   readonly header: { entry: number; phoff: number; shoff: number; counts: number; bytes: number };
   readonly section: { address: number; offset: number; size: number; link: number; entry: number };
-  readonly segment: { offset: number; address: number; fileSize: number; memorySize: number };
+  readonly segment: {
+    flags: number;
+    offset: number;
+    address: number;
+    fileSize: number;
+    memorySize: number;
+  };
   readonly sectionBytes: number;
   readonly segmentBytes: number;
 }
@@ -60,7 +68,7 @@ const LAYOUT_64: Layout = {
   word: 8,
   header: { entry: 24, phoff: 32, shoff: 40, counts: 54, bytes: 64 },
   section: { address: 16, offset: 24, size: 32, link: 40, entry: 56 },
-  segment: { offset: 8, address: 16, fileSize: 32, memorySize: 40 },
+  segment: { flags: 4, offset: 8, address: 16, fileSize: 32, memorySize: 40 },
   sectionBytes: 64,
   segmentBytes: 56,
 };
@@ -69,7 +77,7 @@ const LAYOUT_32: Layout = {
   word: 4,
   header: { entry: 24, phoff: 28, shoff: 32, counts: 42, bytes: 52 },
   section: { address: 12, offset: 16, size: 20, link: 24, entry: 36 },
-  segment: { offset: 4, address: 8, fileSize: 16, memorySize: 20 },
+  segment: { flags: 24, offset: 4, address: 8, fileSize: 16, memorySize: 20 },
   sectionBytes: 40,
   segmentBytes: 32,
 };
@@ -148,6 +156,7 @@ function readSegments(bytes: Uint8Array, fields: Fields, layout: Layout): ElfSeg
   if (entryBytes < layout.segmentBytes) return [];
   return headerOffsets(bytes, fields.word(header.phoff), count, entryBytes).map((start) => ({
     type: fields.u32(start),
+    isWritable: (fields.u32(start + segment.flags) & PF_W) !== 0,
     address: fields.word(start + segment.address),
     fileOffset: fields.word(start + segment.offset),
     content: slice(

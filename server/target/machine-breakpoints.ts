@@ -39,6 +39,8 @@ export class MachineBreakpoints implements TargetBreakpoints {
   readonly #machine: MachineControl;
   readonly #environment: AgentEnvironment;
   readonly #inserted = new Map<string, Inserted>();
+  /** Places where the runner is to take over, and whether it is now. */
+  readonly #takeovers = new Map<bigint, () => boolean>();
   /** For whom the conditions held when they were last asked. */
   #metFor: readonly BreakpointOwner[] = [];
 
@@ -79,6 +81,16 @@ export class MachineBreakpoints implements TargetBreakpoints {
 
   removeAllOf(owner: BreakpointOwner): void {
     for (const { breakpoint } of [...this.#inserted.values()]) this.remove(owner, breakpoint);
+  }
+
+  /**
+   * The machine stops for nobody at an address when `isWanted` says so; undefined: no longer. A
+   * tracepoint's steps are the runner's work, not that of generated code.
+   */
+  setTakeover(address: bigint, isWanted: (() => boolean) | undefined): void {
+    if (isWanted === undefined) this.#takeovers.delete(address);
+    else this.#takeovers.set(address, isWanted);
+    this.#armBreakpoint(address);
   }
 
   /** Whether a breakpoint of either kind at an address is to stop now; runs its commands if not. */
@@ -125,7 +137,14 @@ export class MachineBreakpoints implements TargetBreakpoints {
 
   #armBreakpoint(address: bigint): void {
     const owners = this.#ownersAt(address);
-    if (owners.length === 0) this.#machine.removeBreakpoint(address);
+    const isTakenOver = this.#takeovers.get(address);
+    if (isTakenOver !== undefined) {
+      this.#machine.addBreakpoint(address, () => {
+        if (this.#ask(owners)) return true;
+        this.#metFor = [];
+        return isTakenOver();
+      });
+    } else if (owners.length === 0) this.#machine.removeBreakpoint(address);
     else if (owners.every(isPlain)) this.#machine.addBreakpoint(address);
     else this.#machine.addBreakpoint(address, () => this.#ask(owners));
   }

@@ -47,6 +47,8 @@ import type {
   ThreadResume,
 } from './target.ts';
 import { TARGET_XML } from './target-description.ts';
+import { forkTracepoint } from './tracing/fork-tracepoint.ts';
+import { readOnlyRegions } from './tracing/read-only-regions.ts';
 import { MachineTracepoints } from './tracing/machine-tracepoints.ts';
 
 /** Signals by gdb's numbers. */
@@ -122,7 +124,13 @@ export class MachineTarget implements Target {
     this.memory = new MachineMemory(machine, this.#threads, forget);
     this.#agent = new MachineAgent(machine, this.#guest);
     this.breakpoints = new MachineBreakpoints(machine, this.#agent);
-    this.tracepoints = new MachineTracepoints(machine, this.#agent);
+    this.tracepoints = new MachineTracepoints({
+      machine,
+      agent: this.#agent,
+      breakpoints: this.breakpoints,
+      own: forkTracepoint(kernel),
+      readOnly: readOnlyRegions(elf),
+    });
     const offer = offerSymbols(imageName, elf, symbolFiles);
     const offered = [
       ...(kernel?.programs ?? []),
@@ -190,6 +198,7 @@ export class MachineTarget implements Target {
       guest: this.#guest,
       threads: this.#threads,
       breakpoints,
+      tracing: this.tracepoints,
       afterSlice: () => {
         this.tracepoints.afterSlice();
         this.#sendOutput();
@@ -266,6 +275,7 @@ export class MachineTarget implements Target {
   #powerCycle(): void {
     this.#machine.reset();
     this.#forks?.clear();
+    this.tracepoints.powerCycled();
     this.#guest.forget();
     this.#kernelModeCalls?.reset();
     this.#told = undefined;

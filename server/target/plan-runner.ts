@@ -35,6 +35,8 @@ export interface RunnerParts {
   readonly guest: GuestView;
   readonly threads: MachineThreads;
   readonly breakpoints: MachineBreakpoints;
+  /** What a tracepoint collects after each step (while-stepping). */
+  readonly tracing: { readonly isStepping: boolean; afterStep(): void };
   /** Called when a part of the run is over, before its end is told. */
   readonly afterSlice: () => void;
 }
@@ -75,8 +77,21 @@ export class PlanRunner {
   }
 
   #continue(budget: number): SliceResult {
-    const reason = this.#run({ budget });
-    if (reason.kind === 'budget') return { kind: 'more' };
+    if (this.#parts.tracing.isStepping) return this.#traceSteps();
+    return this.#afterRun(this.#run({ budget }));
+  }
+
+  /** A tracepoint follows the CPU, interrupts and all: the run is the same as without it. */
+  #traceSteps(): SliceResult {
+    for (let count = 0; count < RANGE_STEPS_PER_SLICE; count++) {
+      const result = this.#afterRun(this.#run({ budget: 1, step: true }));
+      if (result.kind !== 'more' || !this.#parts.tracing.isStepping) return result;
+    }
+    return { kind: 'more' };
+  }
+
+  #afterRun(reason: StopReason): SliceResult {
+    if (reason.kind === 'budget' || reason.kind === 'step') return { kind: 'more' };
     if (reason.kind === 'idle') return reason;
     const thread = this.#current();
     const isPassed = reason.kind === 'breakpoint' && !this.#isForDebugger(reason.address, thread);
@@ -161,6 +176,7 @@ export class PlanRunner {
     const passBreakpoint = options.passBreakpoint ?? this.#passBreakpoint;
     this.#passBreakpoint = false;
     const reason = this.#parts.machine.run({ ...options, passBreakpoint });
+    if (reason.kind === 'step') this.#parts.tracing.afterStep();
     this.#parts.guest.forget();
     this.#parts.afterSlice();
     return reason;

@@ -4,7 +4,13 @@
  */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { attachWithGdb, falseConditionsWithGdb, median, MEASURES } from './measures.ts';
+import {
+  attachWithGdb,
+  falseConditionsWithGdb,
+  median,
+  MEASURES,
+  tracepointFrames,
+} from './measures.ts';
 import { RspClient } from './rsp-client.ts';
 import { BENCH_IMAGE, KERNEL_IMAGE, runToEnd, startExoscope, startQemu, type RunningServer } from './servers.ts'; // prettier-ignore
 import { BREAKPOINT_ROUNDS, measureBreakpointPage, measureWorkloads } from './workloads.ts';
@@ -78,6 +84,23 @@ async function measureRsp(servers: readonly RunningServer[]): Promise<void> {
   }
 }
 
+/** Ours alone: QEMU has no tracepoints. */
+async function measureTracepoints(): Promise<void> {
+  const server = await startExoscope(BENCH_IMAGE, 'spin', false);
+  try {
+    await sleep(1000);
+    const client = await RspClient.attach(server.port);
+    const frames: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) {
+      frames.push(await tracepointFrames(client, addressOf('bench_hot')));
+    }
+    console.log(`${'tracepoint frames'.padEnd(30)} ${figure(median(frames), '/s')}`);
+    client.close();
+  } finally {
+    await server.stop();
+  }
+}
+
 /** Guest instructions, without what starting and ending cost. */
 function measureSpeed(name: string, work: string, options: SpeedOptions): void {
   const { count, perRound, engine } = options;
@@ -118,6 +141,7 @@ await pair(KERNEL_IMAGE, '', async (servers) => {
   add({ name: 'gdb attach, local ELF', unit: 's', isRate: false, ours: fast!, theirs: slow! });
 });
 await pair(BENCH_IMAGE, 'spin', measureRsp);
+await measureTracepoints();
 await pair(BENCH_IMAGE, 'spin', async (servers) => {
   await sleep(1000);
   const [first, second] = servers;

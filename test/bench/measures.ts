@@ -100,6 +100,37 @@ export const MEASURES: readonly Measure[] = [
   { name: 'break-in latency, median', unit: 'ms', isRate: false, measure: breakIn },
 ];
 
+/** reg 7 (rsp), const8 64, trace, end: 64 bytes of the stack. */
+const STACK_64 = 'X7,26000722400c27';
+
+/**
+ * Frames a second of a tracepoint on a hot function: all registers and 64 bytes of stack, into a ring of
+ * 64 MiB. Throws where there are no tracepoints.
+ */
+export async function tracepointFrames(client: RspClient, hot: string): Promise<number> {
+  const packets = [
+    'QTinit',
+    `QTDP:1:${hot}:E:0:0-`,
+    `QTDP:-1:${hot}:R3fffffffffffffffff-`,
+    `QTDP:-1:${hot}:${STACK_64}`,
+    'QTBuffer:circular:1',
+    'QTStart',
+  ];
+  for (const packet of packets) {
+    const answer = (await client.request(packet)).toString();
+    if (answer !== 'OK') throw new Error(`${packet} is answered ${answer}`);
+  }
+  const started = performance.now();
+  client.send('vCont;c');
+  await sleep(2000);
+  client.interrupt();
+  await client.receive();
+  const seconds = (performance.now() - started) / 1000;
+  const status = (await client.request('qTStatus')).toString();
+  await client.request('QTinit');
+  return parseInt(/tcreated:([0-9a-f]+)/.exec(status)?.[1] ?? '', 16) / seconds;
+}
+
 /** A whole gdb that attaches with a local ELF, looks and detaches: seconds. */
 export function attachWithGdb(server: RunningServer): number {
   const commands = [`target remote 127.0.0.1:${server.port}`, 'info registers rip', 'detach'];

@@ -30,21 +30,21 @@ describe.skipIf(missing('gdb')).each(['step', 'block'])('catching, %s engine', (
       'tbreak sys_fork',
       'continue',
     );
-    expect(printed[1]).toContain("Catchpoint 1 (syscall 'getpid' [39])");
-    expect(printed[2]).toMatch(/Catchpoint 1 \(call to syscall getpid\), /);
+    expect(printed[1]).toContain("Catchpoint 2 (syscall 'getpid' [39])");
+    expect(printed[2]).toMatch(/Catchpoint 2 \(call to syscall getpid\), /);
     expect(printed[3]).toContain('= 39');
     expect(printed[4]).toContain('= 1');
-    expect(printed[5]).toMatch(/Catchpoint 1 \(returned from syscall getpid\), 0x0*401/);
+    expect(printed[5]).toMatch(/Catchpoint 2 \(returned from syscall getpid\), 0x0*401/);
     expect(printed[6]).toContain('= 39');
     expect(printed[7]).toContain('= 3');
     expect(printed[8]).toContain('= 1');
-    expect(printed[11]).toMatch(/Temporary breakpoint 2, .*sys_fork/);
+    expect(printed[11]).toMatch(/Temporary breakpoint 3, .*sys_fork/);
   });
 
   it('stops at all of them when none is named', async () => {
     const { printed } = await gdb(attach(), 'catch syscall', 'continue', 'continue', 'p $orig_rax');
-    expect(printed[2]).toMatch(/Catchpoint 1 \((call to|returned from) syscall /);
-    expect(printed[3]).toMatch(/Catchpoint 1 \((call to|returned from) syscall /);
+    expect(printed[2]).toMatch(/Catchpoint 2 \((call to|returned from) syscall /);
+    expect(printed[3]).toMatch(/Catchpoint 2 \((call to|returned from) syscall /);
     expect(printed[4]).not.toContain('= -1');
   });
 
@@ -107,15 +107,15 @@ describe.skipIf(missing('gdb'))("catching in the kernel's own tests", () => {
       'p $rax',
       'info breakpoints',
     );
-    expect(printed[1]).toContain("Catchpoint 1 (syscall 'write' [1])");
+    expect(printed[1]).toContain("Catchpoint 2 (syscall 'write' [1])");
     expect(printed[3]).toMatch(
-      /"hello\.elf" hit Catchpoint 1 \(call to syscall write\), syscall_entry/,
+      /"hello\.elf" hit Catchpoint 2 \(call to syscall write\), syscall_entry/,
     );
     expect(printed[5]).toContain('= 1');
     expect(printed[6]).toContain('= 1');
     expect(printed[7]).toContain('= 19');
     expect(printed[8]).toContain("'H'");
-    expect(printed[9]).toMatch(/Catchpoint 1 \(returned from syscall write\), 0x0*401041/);
+    expect(printed[9]).toMatch(/Catchpoint 2 \(returned from syscall write\), 0x0*401041/);
     expect(printed[10]).toContain('= 19');
     expect(printed[11]).toContain('catchpoint already hit');
   });
@@ -139,18 +139,18 @@ describe.skipIf(missing('gdb'))("catching in the kernel's own tests", () => {
       'delete',
       'continue',
     );
-    const call = '"test-runner" hit Catchpoint 1 (call to syscall fork), kernel_syscall ()';
+    const call = '"test-runner" hit Catchpoint 2 (call to syscall fork), kernel_syscall ()';
     expect(printed[2]).toContain(call);
     expect(printed[3]).toContain('= 1');
     expect(printed[4]).toMatch(/#1 .* in test_call \(number=.*57/);
-    expect(printed[5]).toContain('Catchpoint 1 (returned from syscall fork), kernel_syscall ()');
+    expect(printed[5]).toContain('Catchpoint 2 (returned from syscall fork), kernel_syscall ()');
     expect(printed[6]).toContain('= 1');
     expect(printed[7]).toMatch(/<kernel_syscall\+\d+>:\s+ret/);
     // A condition in words at the same place: both are told.
     expect(printed[9]).toContain(`break-if 1 at kernel_syscall: edi == 57\n`);
     expect(printed[9]).toContain(call);
     expect(printed[12]).toContain('(returned from syscall fork)');
-    expect(printed[13]).toContain('Catchpoint 2 (call to syscall wait4), kernel_syscall ()');
+    expect(printed[13]).toContain('Catchpoint 3 (call to syscall wait4), kernel_syscall ()');
     expect(printed[14]).toContain('= 61');
     expect(printed[16]).toContain('exited normally');
   });

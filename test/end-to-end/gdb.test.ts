@@ -35,7 +35,7 @@ describe.skipIf(missing('gdb'))('gdb without a file', () => {
       'bt',
       'p $rip == (long)&sys_fork',
     );
-    expect(printed[2]).toMatch(/hit Breakpoint 1, sys_fork/);
+    expect(printed[2]).toMatch(/hit Breakpoint 2, sys_fork/);
     expect(printed[3]).toMatch(
       /#0 +sys_fork \(\) at kernel\/src\/syscall\/handlers\/process\.c:\d+/,
     );
@@ -95,7 +95,7 @@ describe.skipIf(missing('gdb'))('gdb without a file', () => {
 
   it('watches a variable and says old and new value', async () => {
     const { printed } = await gdb(attach(), 'watch fork_ring_total', 'continue', 'p $rip');
-    expect(printed[1]).toMatch(/atchpoint 1: fork_ring_total/);
+    expect(printed[1]).toMatch(/atchpoint 2: fork_ring_total/);
     expect(printed[2]).toMatch(/Old value = \d+/);
     expect(printed[2]).toMatch(/New value = \d+/);
   });
@@ -215,7 +215,7 @@ describe.skipIf(missing('gdb'))('gdb through a pipe', () => {
     const command = `target remote | ${process.execPath} ${MAIN} serve --listen stdio --wait --serial none`;
     const { printed } = await gdb(command, 'p $rip', 'break kernel_main', 'continue', 'bt 1');
     expect(printed[1]).toMatch(/0x1[0-9a-f]{5}/);
-    expect(printed[3]).toMatch(/Breakpoint 1, kernel_main/);
+    expect(printed[3]).toMatch(/Breakpoint 2, kernel_main/);
   });
 });
 

@@ -54,7 +54,7 @@ describe.skipIf(missing('gdb', 'objcopy'))('symbols from other files', () => {
       ),
     );
     expect(printed[0]).toContain('Reading symbols from target:/boot/symbols/kernel.elf');
-    expect(printed[2]).toMatch(/Breakpoint 1, sys_fork \(\) at .*process\.c:\d+/);
+    expect(printed[2]).toMatch(/Breakpoint 2, sys_fork \(\) at .*process\.c:\d+/);
     expect(printed[3]).toMatch(/<syscall_dispatch\+\d+>/);
     expect(printed[4]).toMatch(/"idle"/);
   });
@@ -84,7 +84,7 @@ describe.skipIf(missing('gdb', 'objcopy'))('symbols from other files', () => {
     expect(printed[1]).toMatch(/<sys_fork>/);
     expect(printed[0]).toContain('Reading /boot/symbols/moved.elf from remote target');
     expect(printed[2]).toMatch(/0xffffffff80101000 .* Yes .*target:\/boot\/symbols\/moved\.elf/);
-    expect(printed[4]).toMatch(/Breakpoint 1, 0x\w+ in sys_fork \(\)/);
+    expect(printed[4]).toMatch(/Breakpoint 2, 0x\w+ in sys_fork \(\)/);
     expect(printed[5]).toMatch(/<syscall_dispatch\+\d+>/);
   });
 

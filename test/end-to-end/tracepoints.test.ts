@@ -220,4 +220,91 @@ describe.skipIf(missing('gdb'))('tracepoints with gdb', () => {
     },
     LIMIT_MS,
   );
+
+  it(
+    'follows the CPU while stepping',
+    async () => {
+      const said = await run(
+        attach(),
+        traceHot('collect $regs', 'while-stepping 2', 'collect $regs,bench_counter', 'end'),
+        'tstart',
+        ...runOn(10),
+        'tstop',
+        'tfind 0',
+        'p $rip',
+        'tfind 1',
+        'p $rip',
+        'p bench_counter',
+        'tfind 2',
+        'p $rip',
+        'tfind 3',
+        'p $rip',
+      );
+      expect(said('p $rip', 0)).toContain('<bench_hot>');
+      expect(said('p $rip', 1)).toMatch(/<bench_hot\+\d+>/);
+      expect(said('p $rip', 2)).toMatch(/<bench_hot\+\d+>/);
+      expect(said('p $rip', 3)).toContain('<bench_hot>');
+      expect(said('p bench_counter')).toMatch(/= \d+/);
+    },
+    LIMIT_MS,
+  );
+});
+
+describe.skipIf(missing('gdb'))('the tracepoint that is there before anybody attaches', () => {
+  let server: ServerProcess;
+  beforeAll(async () => {
+    server = await ServerProcess.start('kernel/images/kernel.elf');
+    await server.serial(/\[TEST\].*\n[^]*\[TEST\]/);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+  }, LIMIT_MS);
+  afterAll(() => server.stop());
+
+  it(
+    'shows the forks since boot, each with its registers, stack and process',
+    async () => {
+      const commands = [
+        `target remote ${server.address}`,
+        'tstatus',
+        'info tracepoints',
+        'tfind',
+        'bt',
+        'p $guest_pid',
+        'p $rip == sys_fork && $ret_rsp == *(long*)$rsp',
+        'x/i $rip',
+        'tfind tracepoint 1',
+        'tfind -1',
+        'detach',
+      ];
+      const { printed } = await gdb(...commands);
+      expect(printed[0]).toContain("Created tracepoint 1 for target's tracepoint 1");
+      expect(printed[1]).toContain('its forks are traced whenever it runs');
+      expect(printed[1]).toMatch(/Collected [1-9]\d* trace frames/);
+      expect(printed[2]).toMatch(/in sys_fork at kernel\/src\/syscall\/handlers\/process\.c/);
+      expect(printed[2]).toMatch(/collect \$regs/);
+      expect(printed[3]).toContain('Found trace frame 0, tracepoint 1');
+      expect(printed[4]).toMatch(/#0 {2}sys_fork \(\) at kernel/);
+      expect(printed[4]).toMatch(/#\d+ .* syscall_dispatch/);
+      expect(printed[4]).toMatch(/#\d+ .* thread_entry \(\)/);
+      expect(printed[5]).toMatch(/= [1-9]\d*/);
+      expect(printed[6]).toContain('= 1');
+      expect(printed[7]).toMatch(/<sys_fork>:\s+mov/);
+      expect(printed[8]).toContain('Found trace frame 1');
+      // No question whether a trace that runs is to go on.
+      expect(printed[10]).toMatch(/detached/);
+      // Attaching again finds the same.
+      const again = await gdb(...commands.slice(0, 4));
+      expect(again.printed[3]).toContain('Found trace frame 0, tracepoint 1');
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'gives way to a trace of the user, which takes it along',
+    async () => {
+      const { printed } = await gdb(`target remote ${server.address}`, 'tstart', 'tstatus');
+      expect(printed[1]).not.toMatch(/error|warning/i);
+      expect(printed[2]).toContain('Trace is running on the target');
+    },
+    LIMIT_MS,
+  );
 });

@@ -162,7 +162,7 @@ describe.skipIf(missing('gdb'))('exoscope-gdb.py', () => {
     const [, , , reset, threads, again] = printed;
     expect(reset).toMatch(/the machine was reset\n#0 +multiboot_entry/);
     expect(threads).toMatch(/^\* 1 +Thread 1\.1 "CPU"/m);
-    expect(again).toContain('hit Breakpoint 1, sys_fork');
+    expect(again).toContain('hit Breakpoint 2, sys_fork');
     expect(everything).not.toMatch(/Error|failure/);
   });
 });
@@ -191,7 +191,7 @@ describe.skipIf(missing('gdb'))('exoscope-plain.gdb', () => {
     expect(processes).toContain('init');
     expect(serial).toContain('[TEST]');
     expect(reset).toMatch(/#0 +multiboot_entry/);
-    expect(again).toContain('hit Breakpoint 1, sys_fork');
+    expect(again).toContain('hit Breakpoint 2, sys_fork');
   });
 });
 

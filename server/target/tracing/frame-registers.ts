@@ -145,10 +145,12 @@ class RegisterCopy {
 
   store(into: DataView, offset: number): void {
     const words = this.#words;
-    for (let index = 0; index < this.#from.length; index++) {
-      into.setUint32(offset + this.#to[index]!, words[this.#from[index]!]!, true);
+    const from = this.#from;
+    const to = this.#to;
+    for (let index = 0; index < from.length; index++) {
+      into.setUint32(offset + to[index]!, words[from[index]!]!, true);
     }
-    for (const { store, to } of this.#steps) store(into, offset + to);
+    for (const step of this.#steps) step.store(into, offset + step.to);
   }
 }
 

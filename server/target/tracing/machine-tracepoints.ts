@@ -2,11 +2,16 @@
  * Tracepoints over the machine: who may collect when, and what has come of it. The places are the
  * machine's execution hooks, so a trace runs inside the slice and changes nothing of the guest; a run
  * ends inside a hook only by a flag, and its hooks leave when the slice is over.
+ *
+ * Until a debugger starts a trace the server runs one of its own. That one is told as stopped: gdb looks
+ * at no frame of a trace that runs, and asks before each detach whether it is to go on. A debugger sees
+ * it only while the machine is halted, when nothing is collected indeed.
  */
 import type { MachineControl, MachineView } from '../../../machine/index.ts';
 import { AgentError } from '../../agent/agent-error.ts';
 import { ERRNO, RemoteError } from '../../rsp/errno.ts';
 import type { MachineAgent } from '../machine-agent.ts';
+import type { MachineBreakpoints } from '../machine-breakpoints.ts';
 import type {
   TargetTracepoints,
   TraceAction,
@@ -33,14 +38,32 @@ const MOST_TRACEPOINTS = 1000;
 const MOST_VARIABLES = 1000;
 const MOST_REGIONS = 1000;
 const LONGEST_NOTE = 4096;
+/** gdb prints it behind "Trace stopped by a tstop command". */
+const OWN_NOTE = 'the machine is halted: its forks are traced whenever it runs';
 const NANOSECONDS_PER_MICROSECOND = 1000n;
 
-interface Region {
+export interface TracingParts {
+  readonly machine: MachineView & MachineControl;
+  readonly agent: MachineAgent;
+  readonly breakpoints: Pick<MachineBreakpoints, 'setTakeover'>;
+  /** The trace that the server runs from the start, if any. */
+  readonly own: TracepointDescription | undefined;
+  /** What the kernel does not write to: frames show it without having collected it. */
+  readonly readOnly: readonly Region[];
+}
+
+interface Stepping {
+  readonly tracepoint: Tracepoint;
+  left: number;
+}
+
+export interface Region {
   readonly start: bigint;
   readonly end: bigint;
 }
 
 export class MachineTracepoints implements TargetTracepoints {
+  readonly #parts: TracingParts;
   readonly #machine: MachineView & MachineControl;
   readonly #agent: MachineAgent;
   readonly #buffer = new TraceBuffer(DEFAULT_BUFFER_BYTES);
@@ -52,11 +75,23 @@ export class MachineTracepoints implements TargetTracepoints {
   #state: TraceStop | 'running' = { kind: 'never run' };
   /** Takes the hooks of a place out of the machine again. */
   readonly #hooks = new Map<Tracepoint, () => void>();
-  #settings = { isDisconnected: false, user: '', notes: '', stopNote: '' };
+  #stepping: Stepping | undefined;
+  /** The run is the server's own. */
+  #isOwn = false;
+  #settings = {
+    isCircular: false,
+    bufferBytes: DEFAULT_BUFFER_BYTES,
+    isDisconnected: false,
+    user: '',
+    notes: '',
+    stopNote: '',
+  };
   #startedAt: bigint | undefined;
   #stoppedAt: bigint | undefined;
 
-  constructor(machine: MachineView & MachineControl, agent: MachineAgent) {
+  constructor(parts: TracingParts) {
+    const { machine, agent } = parts;
+    this.#parts = parts;
     this.#machine = machine;
     this.#agent = agent;
     this.#collector = new Collector({
@@ -65,6 +100,12 @@ export class MachineTracepoints implements TargetTracepoints {
       environment: agent,
       guestPid: () => agent.guestPid(),
     });
+    this.#startOwn();
+  }
+
+  /** The runner is to step, and to say so after each step. */
+  get isStepping(): boolean {
+    return this.#stepping !== undefined;
   }
 
   clear(): void {
@@ -73,8 +114,9 @@ export class MachineTracepoints implements TargetTracepoints {
     for (const number of this.#variables.keys()) this.#agent.variables.delete(number);
     this.#variables.clear();
     this.#regions = [];
-    this.#buffer.clear();
+    this.#isOwn = false;
     this.#state = { kind: 'never run' };
+    this.#buffer.clear(this.#settings.bufferBytes);
     this.#startedAt = this.#stoppedAt = undefined;
   }
 
@@ -94,7 +136,8 @@ export class MachineTracepoints implements TargetTracepoints {
   }
 
   complete(place: TracepointPlace): void {
-    if (this.#state === 'running') this.#arm(this.#at(place));
+    const tracepoint = this.#at(place);
+    if (this.#state === 'running' && !this.#isOwn) this.#arm(tracepoint);
   }
 
   addSource(place: TracepointPlace, source: TracepointSource): void {
@@ -105,7 +148,7 @@ export class MachineTracepoints implements TargetTracepoints {
     const tracepoint = this.#at(place);
     tracepoint.isEnabled = isEnabled;
     if (!isEnabled) this.#disarmOne(tracepoint);
-    else if (this.#state === 'running') this.#arm(tracepoint);
+    else if (this.#state === 'running' && !this.#isOwn) this.#arm(tracepoint);
   }
 
   describe(): readonly TracepointDescription[] {
@@ -153,18 +196,42 @@ export class MachineTracepoints implements TargetTracepoints {
       }
     }
     if (bufferBytes !== undefined) this.#resize(bufferBytes);
-    if (isCircular !== undefined) this.#buffer.isCircular = isCircular;
+    if (isCircular !== undefined) {
+      this.#settings.isCircular = isCircular;
+      if (!this.#isOwn) this.#buffer.isCircular = isCircular;
+    }
     this.#settings = { ...this.#settings, ...others };
   }
 
   start(): void {
+    this.#settings.stopNote = '';
+    this.#isOwn = false;
+    this.#begin(this.#settings.isCircular);
+  }
+
+  /** The guest's clock begins anew, and so does the server's own trace. */
+  powerCycled(): void {
+    if (this.#isOwn) this.#begin(true);
+  }
+
+  #startOwn(): void {
+    const { own } = this.#parts;
+    if (own === undefined) return;
+    this.define(own.definition);
+    this.addActions(own.definition, own.actions);
+    for (const source of own.sources) this.addSource(own.definition, source);
+    this.#isOwn = true;
+    this.#begin(true);
+  }
+
+  #begin(isCircular: boolean): void {
     this.#disarm();
-    this.#buffer.clear();
+    this.#buffer.clear(this.#settings.bufferBytes);
+    this.#buffer.isCircular = isCircular;
     for (const variable of this.#variables.values()) this.#resetVariable(variable);
     this.#state = 'running';
     this.#startedAt = this.#now();
     this.#stoppedAt = undefined;
-    this.#settings.stopNote = '';
     for (const tracepoint of this.#tracepoints.values()) {
       tracepoint.forgetUse();
       if (tracepoint.isEnabled) this.#arm(tracepoint);
@@ -172,22 +239,21 @@ export class MachineTracepoints implements TargetTracepoints {
   }
 
   stop(): void {
+    this.#isOwn = false;
     this.#endBy({ kind: 'stopped', note: this.#settings.stopNote });
     this.#disarm();
   }
 
   debuggerLeft(): void {
-    if (this.#settings.isDisconnected) return;
+    if (this.#isOwn || this.#settings.isDisconnected) return;
     this.#endBy({ kind: 'disconnected' });
     this.#disarm();
   }
 
   status(): TraceStatus {
     const { user, notes, isDisconnected, stopNote } = this.#settings;
-    const stop = this.#state;
     return {
-      // gdb gives the note of a `tstop` before it and after it.
-      stop: stop !== 'running' && stop.kind === 'stopped' ? { ...stop, note: stopNote } : stop,
+      stop: this.#isOwn ? { kind: 'stopped', note: OWN_NOTE } : this.#toldStop(stopNote),
       frames: this.#buffer.count,
       framesCreated: this.#buffer.created,
       freeBytes: this.#buffer.freeBytes,
@@ -201,6 +267,12 @@ export class MachineTracepoints implements TargetTracepoints {
     };
   }
 
+  /** gdb gives the note of a `tstop` before it and after it. */
+  #toldStop(note: string): TraceStop | 'running' {
+    const stop = this.#state;
+    return stop !== 'running' && stop.kind === 'stopped' ? { ...stop, note } : stop;
+  }
+
   find(query: TraceFrameQuery, after?: number): TraceFrame | undefined {
     const number = this.#numberOf(query, after === undefined ? 0 : after + 1);
     const offset = number === undefined ? undefined : this.#buffer.offsetOf(number);
@@ -212,6 +284,17 @@ export class MachineTracepoints implements TargetTracepoints {
 
   upload(offsetBytes: number, lengthBytes: number): Uint8Array {
     return this.#file.read(offsetBytes, lengthBytes);
+  }
+
+  /** The CPU has executed one instruction, or taken an interrupt, since the place or the last step. */
+  afterStep(): void {
+    const stepping = this.#stepping;
+    if (stepping === undefined) return;
+    const { tracepoint } = stepping;
+    this.#collect(tracepoint, tracepoint.atStep);
+    if (--stepping.left > 0) return;
+    this.#stepping = undefined;
+    if (tracepoint.hasPassed) this.#endByPassCount(tracepoint);
   }
 
   /** The slice is over: what ended in it leaves the machine. */
@@ -235,19 +318,28 @@ export class MachineTracepoints implements TargetTracepoints {
 
   #arm(tracepoint: Tracepoint): void {
     if (!tracepoint.isEnabled || this.#hooks.has(tracepoint)) return;
-    const { address } = tracepoint.definition;
+    const { address, stepCount } = tracepoint.definition;
     const hook = (): void => this.#hit(tracepoint);
     this.#hooks.set(tracepoint, this.#machine.addExecutionHook(address, hook));
+    if (stepCount > 0) this.#parts.breakpoints.setTakeover(address, () => this.isStepping);
   }
 
   #disarmOne(tracepoint: Tracepoint): void {
-    this.#hooks.get(tracepoint)?.();
+    const remove = this.#hooks.get(tracepoint);
+    if (remove === undefined) return;
+    remove();
     this.#hooks.delete(tracepoint);
+    if (this.#stepping?.tracepoint === tracepoint) this.#stepping = undefined;
+    const { address, stepCount } = tracepoint.definition;
+    const isStill = [...this.#hooks.keys()].some(
+      ({ definition }) => definition.address === address && definition.stepCount > 0,
+    );
+    if (stepCount > 0 && !isStill) this.#parts.breakpoints.setTakeover(address, undefined);
   }
 
   #disarm(): void {
-    for (const remove of this.#hooks.values()) remove();
-    this.#hooks.clear();
+    for (const tracepoint of [...this.#hooks.keys()]) this.#disarmOne(tracepoint);
+    this.#stepping = undefined;
   }
 
   #hit(tracepoint: Tracepoint): void {
@@ -260,9 +352,13 @@ export class MachineTracepoints implements TargetTracepoints {
     }
     tracepoint.hits++;
     this.#collect(tracepoint, tracepoint.atPlace);
-    const { passCount } = tracepoint.definition;
-    if (passCount === 0 || tracepoint.hits < passCount) return;
-    this.#endBy({ kind: 'pass count', tracepoint: tracepoint.definition.number });
+    const { stepCount } = tracepoint.definition;
+    if (stepCount > 0) this.#stepping = { tracepoint, left: stepCount };
+    else if (tracepoint.hasPassed) this.#endByPassCount(tracepoint);
+  }
+
+  #endByPassCount({ definition: { number } }: Tracepoint): void {
+    this.#endBy({ kind: 'pass count', tracepoint: number });
   }
 
   #collect(tracepoint: Tracepoint, actions: readonly Collect[]): void {
@@ -285,22 +381,26 @@ export class MachineTracepoints implements TargetTracepoints {
     if (this.#state !== 'running') return;
     this.#state = stop;
     this.#stoppedAt = this.#now();
+    this.#stepping = undefined;
   }
 
-  #resize(bufferBytes: number | 'default'): void {
-    const bytes = bufferBytes === 'default' ? DEFAULT_BUFFER_BYTES : bufferBytes;
-    if (bytes === this.#buffer.limitBytes) return;
-    if (this.#state === 'running') {
-      throw new RemoteError(ERRNO.EBUSY, 'the buffer of a running trace keeps its size');
-    }
+  #resize(wanted: number | 'default'): void {
+    const bytes = wanted === 'default' ? DEFAULT_BUFFER_BYTES : wanted;
     if (bytes < 1 || bytes > MOST_BUFFER_BYTES) {
       throw new RemoteError(ERRNO.EINVAL, `a trace buffer has at most ${MOST_BUFFER_BYTES} bytes`);
     }
-    this.#buffer.clear(bytes);
+    if (this.#state === 'running' && !this.#isOwn && bytes !== this.#buffer.limitBytes) {
+      throw new RemoteError(ERRNO.EBUSY, 'the buffer of a running trace keeps its size');
+    }
+    // What is in it stays until the next trace begins.
+    this.#settings.bufferBytes = bytes;
+    if (this.#buffer.count === 0 && !this.#isOwn) this.#buffer.clear(bytes);
   }
 
   #readUnchanging(address: bigint, lengthBytes: number): Uint8Array {
-    const region = this.#regions.find(({ start, end }) => start <= address && address < end);
+    const region = [...this.#regions, ...this.#parts.readOnly].find(
+      ({ start, end }) => start <= address && address < end,
+    );
     if (region === undefined) return new Uint8Array(0);
     const left = region.end - address;
     const most = left < BigInt(lengthBytes) ? Number(left) : lengthBytes;

@@ -12,8 +12,8 @@ import type { Collect, Collector } from './collector.ts';
 
 const MOST_ACTIONS = 1000;
 const MOST_SOURCE_CHARACTERS = 1 << 16;
-/** Instructions after the place: none yet. */
-const MOST_STEPS = 0;
+/** Instructions after the place: more of them would slow the guest down for long at each hit. */
+const MOST_STEPS = 100_000;
 
 export class Tracepoint implements TracepointDescription {
   readonly definition: TracepointDefinition;
@@ -65,6 +65,12 @@ export class Tracepoint implements TracepointDescription {
   /** Throws `AgentError` when that cannot be found out. */
   isMet(): boolean {
     return this.#condition === undefined || this.#condition.evaluate() !== 0n;
+  }
+
+  /** Whether it ends the run, having counted often enough. */
+  get hasPassed(): boolean {
+    const { passCount } = this.definition;
+    return passCount > 0 && this.hits >= passCount;
   }
 
   /** A new run begins. */
