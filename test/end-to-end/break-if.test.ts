@@ -131,7 +131,7 @@ describe.skipIf(missing('gdb'))('break-if and watch-if with gdb and the shell', 
     );
     expect(printed[2]).toMatch(/^ +1 +0x\w+ <sys_fork> +1 == 2 +0$/m);
     expect(printed[3]).toContain('a debugger is attached: `break-if` is its to type');
-    expect(printed[5]).toMatch(/hit Breakpoint 1, .*sys_fork/);
+    expect(printed[5]).toMatch(/hit Breakpoint 2, .*sys_fork/);
     expect(printed[5]).not.toContain('break-if');
     expect(await shell('break-if')).toMatch(/ 1 == 2 +0$/m);
   });

@@ -96,9 +96,9 @@ describe.skipIf(missing('gdb'))("catching in the kernel's own tests", () => {
   it('stops at write and when it has returned, with its arguments and its result', async () => {
     const { printed } = await fromPowerOn(
       'catch syscall write',
-      'condition 1 $rip == (long)syscall_entry',
+      'condition 2 $rip == (long)syscall_entry',
       'continue',
-      'condition 1',
+      'condition 2',
       'p $orig_rax',
       'p $rdi',
       'p $rdx',
