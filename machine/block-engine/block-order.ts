@@ -4,7 +4,7 @@
  * with widenings", 1993, §3). In order of address, a compiler's jump back to code that two ways lead to
  * looks like a loop round everything between, and the loops in it are then entered in their middle.
  */
-import type { BasicBlock, Target } from './region-plan.ts';
+import type { BasicBlock, Target } from './basic-block.ts';
 
 type Graph = ReadonlyMap<number, readonly number[]>;
 

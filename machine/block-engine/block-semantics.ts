@@ -7,7 +7,7 @@ import { countUses } from '../codegen/node-recorder.ts';
 import { isPlaced, type Node, type RegisterPlace, type Statement } from '../codegen/nodes.ts';
 import { recordInBlock } from '../codegen/recorder.ts';
 import { FLAG_FIELDS, type FlagField, type FlagKnowledge } from '../codegen/state-recorder.ts';
-import type { BasicBlock, RegionInstruction } from './region-plan.ts';
+import type { BasicBlock, RegionInstruction } from './basic-block.ts';
 
 export type FlagNodes = ReadonlyMap<FlagField, Node>;
 

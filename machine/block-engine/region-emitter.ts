@@ -32,7 +32,7 @@ import { itemIndex, type ControlTree, type Level } from './control-tree.ts';
 import { LazyFlags } from './lazy-flags.ts';
 import { RegionBinding, type RegionFlow } from './region-binding.ts';
 import type { RegionShape } from './region-shape.ts';
-import type { Target } from './region-plan.ts';
+import type { Target } from './basic-block.ts';
 
 /** A place on the way through the levels: where their items and heads are branched to. */
 interface LevelLabels {

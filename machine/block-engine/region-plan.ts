@@ -8,38 +8,13 @@ import { decode } from '../decoder/decoder.ts';
 import type { ExecutionMode } from '../instructions/execution-mode.ts';
 import type { CodePage } from '../translation/code-page.ts';
 import { RECORD_BYTES, type RecordArena } from '../translation/record.ts';
+import type { BasicBlock, RegionInstruction, Target } from './basic-block.ts';
 import { orderBlocks } from './block-order.ts';
-import type { ControlFlow, Flow } from './control-flow.ts';
+import type { ControlFlow } from './control-flow.ts';
 
 /** Bounds the time that compiling takes (and the optimising compiler's, which is not linear). */
 const INSTRUCTION_LIMIT = 200;
 const LONGEST_INSTRUCTION = 15;
-
-export interface RegionInstruction {
-  readonly record: number;
-  /** Offset in the page. */
-  readonly offset: number;
-  readonly decoded: DecodedInstruction;
-  readonly flow: Flow;
-}
-
-/** Where an edge leads: a block of the region, or a place outside. */
-export type Target =
-  | { readonly kind: 'block'; readonly block: number }
-  | { readonly kind: 'outside'; readonly rip: bigint; readonly record: number | undefined };
-
-export interface BasicBlock {
-  readonly index: number;
-  readonly instructions: readonly RegionInstruction[];
-  /** Control may come here from outside the region: the record leads here. */
-  readonly isEntry: boolean;
-  /** A breakpoint stands here or has stood: look before going in. */
-  readonly isStop: boolean;
-  /** Where the relative operand of the last instruction leads. */
-  readonly taken: Target | undefined;
-  /** Where control goes when the last instruction does not transfer it. */
-  readonly next: Target | undefined;
-}
 
 export interface RegionPlan {
   readonly mode: ExecutionMode;

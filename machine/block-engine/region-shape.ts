@@ -5,7 +5,8 @@
 import { FLAG_FIELDS, type FlagField } from '../codegen/state-recorder.ts';
 import { recordBlock, type BlockSemantics } from './block-semantics.ts';
 import { ControlTree, type Edge } from './control-tree.ts';
-import type { BasicBlock, RegionPlan, Target } from './region-plan.ts';
+import type { BasicBlock, Target } from './basic-block.ts';
+import type { RegionPlan } from './region-plan.ts';
 
 export interface RegionShape {
   readonly blocks: readonly BlockSemantics[];

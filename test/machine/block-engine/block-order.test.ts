@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { orderBlocks } from '../../../machine/block-engine/block-order.ts';
 import { ControlTree, type Edge, type Level } from '../../../machine/block-engine/control-tree.ts';
-import type { BasicBlock, Target } from '../../../machine/block-engine/region-plan.ts';
+import type { BasicBlock, Target } from '../../../machine/block-engine/basic-block.ts';
 
 /** Blocks of nothing but their edges: `[next, taken]`; the breakpoint flag carries the old number. */
 function blocksOf(edges: readonly (readonly (number | undefined)[])[]): BasicBlock[] {
