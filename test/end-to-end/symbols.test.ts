@@ -1,10 +1,11 @@
 /** `--symbols`: a stripped kernel, symbols from other files, as linked and moved, in the real gdb. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { KERNEL_PATH } from '../server/fake-exo.ts';
+import { readElf } from '../../server/symbols/elf-file.ts';
+import { KERNEL_IMAGE, KERNEL_PATH, KERNEL_SYMBOLS } from '../server/fake-exo.ts';
 import { missing } from '../tools.ts';
 import { gdb } from './gdb.ts';
 import { MAIN, ServerProcess } from './server-process.ts';
@@ -108,6 +109,26 @@ describe.skipIf(missing('gdb', 'objcopy'))('symbols from other files', () => {
   });
 });
 
+describe.skipIf(missing('gdb', 'gcc'))('a position-independent program', () => {
+  it('is where its offset says, its dynamic section too', async () => {
+    const source = join(folder, 'pie.c');
+    const program = join(folder, 'pie.elf');
+    writeFileSync(source, 'int counter = 3;\nint work(int a) { return a + counter; }\n');
+    const options = ['-g', '-fPIE', '-pie', '-nostdlib', '-Wl,-e,work', '-o', program];
+    execFileSync('gcc', [...options, source]);
+    const server = await ServerProcess.start('--wait', '--symbols', `${program}@+0x7f0000000000`);
+    try {
+      const attach = `target remote ${server.address}`;
+      const { printed, everything } = await gdb(attach, 'info line work', 'info sharedlibrary');
+      expect(printed[1]).toMatch(/"\S*pie\.c" starts at address 0x7f000000\w+ <work>/);
+      expect(printed[2]).toMatch(/Yes +target:\/boot\/symbols\/pie\.elf/);
+      expect(everything).not.toContain('not at the expected address');
+    } finally {
+      await server.stop();
+    }
+  });
+});
+
 describe('--symbols', () => {
   const run = (command: string, ...words: string[]): { status: number | null; stderr: string } => {
     const { status, stderr } = spawnSync(process.execPath, [MAIN, command, ...words], {
@@ -141,6 +162,23 @@ describe('--symbols', () => {
       },
     );
   }
+
+  it.skipIf(missing('objcopy'))('names where a run without a debugger ended', () => {
+    const broken = join(folder, 'broken.elf');
+    execFileSync('objcopy', ['--strip-all', KERNEL_PATH, broken]);
+    const entry = Number(readElf(KERNEL_IMAGE)!.entry) - 0x10_0000;
+    const image = readFileSync(broken);
+    const { fileOffset } = readElf(image)!.segments[0]!;
+    // UD2 as the first instruction, before there is an IDT.
+    image.set([0x0f, 0x0b], Number(fileOffset) + entry);
+    writeFileSync(broken, image);
+    const { status, stderr } = run('run', broken, '--symbols', KERNEL_PATH);
+    expect(status).toBe(121);
+    const name = KERNEL_SYMBOLS.describe(readElf(KERNEL_IMAGE)!.entry);
+    expect(name).not.toBe('');
+    expect(stderr).toContain(`<${name}>`);
+    expect(run('run', broken).stderr).not.toContain(name);
+  });
 
   it('without a file is wrong use, told in words', () => {
     const { status, stderr } = run('run', '--symbols');
