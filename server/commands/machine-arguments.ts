@@ -48,7 +48,8 @@ export function machineArguments<Arguments>(parser: Argv<Arguments>) {
     })
     .option('symbols', {
       type: 'string',
-      describe: 'More symbols: FILE[@TEXT-ADDRESS] or FILE[@+OFFSET]; several times',
+      describe:
+        'More symbols, of an ELF file or as nm lists them: FILE[@TEXT-ADDRESS], FILE[@+OFFSET]',
       defaultDescription: "the image's own",
       requiresArg: true,
       // One word each: an array option of yargs would take the image's name too.

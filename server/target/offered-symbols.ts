@@ -23,10 +23,25 @@ export interface SymbolOffer {
   readonly libraries: readonly TargetLibrary[];
 }
 
+/** A file that gdb can read. */
+type ElfSymbolFile = SymbolFile & { readonly elf: ElfFile };
+
 export function offerSymbols(
   imageName: string,
   image: ElfFile | undefined,
-  given: readonly SymbolFile[],
+  files: readonly SymbolFile[],
+): SymbolOffer {
+  return offerFiles(imageName, image, files.filter(isElfFile));
+}
+
+function isElfFile(file: SymbolFile): file is ElfSymbolFile {
+  return file.elf !== undefined;
+}
+
+function offerFiles(
+  imageName: string,
+  image: ElfFile | undefined,
+  given: readonly ElfSymbolFile[],
 ): SymbolOffer {
   const path = image === undefined ? undefined : bootPath(imageName);
   if (given.length === 0) return { executable: path, files: [], libraries: [] };
@@ -47,7 +62,7 @@ function symbolFileOffer({ name, content }: SymbolFile): OfferedFile {
   return { path: `${SYMBOLS_FOLDER}/${fileName(name)}`, content };
 }
 
-function libraryOf(file: SymbolFile): TargetLibrary {
+function libraryOf(file: ElfSymbolFile): TargetLibrary {
   const dynamic = file.elf.segments.find(({ type }) => type === SEGMENT_TYPE.dynamic);
   return {
     path: symbolFileOffer(file).path,
@@ -61,12 +76,12 @@ function isStripped(image: ElfFile | undefined): boolean {
 }
 
 /** It was linked as the image is and not moved. */
-function fitsImage({ elf, offset }: SymbolFile, image: ElfFile | undefined): boolean {
+function fitsImage({ elf, offset }: ElfSymbolFile, image: ElfFile | undefined): boolean {
   return offset === 0n && (image === undefined || elf.entry === image.entry);
 }
 
 /** The file is the image itself at another place, or lies where the image has sections. */
-function isHiddenBy(image: ElfFile, { elf, offset }: SymbolFile): boolean {
+function isHiddenBy(image: ElfFile, { elf, offset }: ElfSymbolFile): boolean {
   if (offset !== 0n && elf.entry === image.entry) return true;
   const own = loadedRanges(elf, offset);
   return loadedRanges(image, 0n).some((range) =>

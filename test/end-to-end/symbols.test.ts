@@ -143,7 +143,7 @@ describe('--symbols', () => {
       ['/nowhere/kernel.elf', 'there is no such file'],
       ['.', 'it is a folder'],
       ['/dev/zero', 'it is not a regular file'],
-      [MAIN, 'it is not a little-endian ELF file'],
+      [MAIN, 'it is neither a little-endian ELF file nor a list as nm prints it'],
     ])(`of ${command} refuses the file %s in one line, with status 120`, (file, reason) => {
       const { status, stderr } = run(command, '--symbols', file);
       expect(status).toBe(120);

@@ -161,6 +161,33 @@ describe('a hostile ELF file', { timeout: 3_600_000 }, () => {
     fc.assert(property, { numRuns: RUNS });
   });
 
+  it('that is a list of names, or nearly, is read in time or refused', () => {
+    const line = fc.oneof(
+      fc
+        .tuple(
+          fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+          fc.constantFrom('t', 'T', 'd', 'U', 'a', 'A', '?', '\0'),
+          fc.string(),
+        )
+        .map(
+          ([address, type, name]) => `${address.toString(16).padStart(16, '0')} ${type} ${name}`,
+        ),
+      fc.string(),
+    );
+    const property = fc.property(fc.array(line, { maxLength: 50 }), (lines) => {
+      readWhole(Buffer.from(lines.join('\n'), 'latin1'));
+    });
+    fc.assert(property, { numRuns: RUNS });
+    const endless = Buffer.alloc(32 * MIB, 'f');
+    endless.write('ffffffff81000000 T ');
+    expect(costOf(() => readWhole(endless)).ms).toBeLessThan(3000);
+    const many = Buffer.from('ffffffff81000000 T a\n'.repeat(500_000));
+    expect(
+      costOf(() => expect(readSymbolFile('x', many, { kind: 'as linked' })).toBeTypeOf('object'))
+        .ms,
+    ).toBeLessThan(10_000);
+  });
+
   it('that can be planned can be powered on, and what it does is its own affair', () => {
     const property = fc.property(
       fc.array(fc.tuple(fc.nat(KERNEL_IMAGE.length - 1), fc.nat(255)), { maxLength: 20 }),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { parseSymbolArgument } from '../../../server/commands/symbol-arguments.ts';
 import { readElf, SEGMENT_TYPE } from '../../../server/symbols/elf-file.ts';
@@ -11,7 +12,8 @@ import { SymbolTable } from '../../../server/symbols/symbol-table.ts';
 import { offerSymbols } from '../../../server/target/offered-symbols.ts';
 import { MachineTarget } from '../../../server/target/machine-target.ts';
 import { SessionHarness } from '../../session-harness.ts';
-import { FakeExo, KERNEL_IMAGE, KERNEL_SYMBOLS } from '../fake-exo.ts';
+import { missing } from '../../tools.ts';
+import { FakeExo, KERNEL_IMAGE, KERNEL_PATH, KERNEL_SYMBOLS } from '../fake-exo.ts';
 
 const ELF = readElf(KERNEL_IMAGE)!;
 const STRIPPED = { ...ELF, sections: [] };
@@ -59,7 +61,7 @@ describe('a file of symbols', () => {
 
   it('is refused in words when it has nothing to give', () => {
     const refusal = (content: Uint8Array) => readSymbolFile('x', content, { kind: 'as linked' });
-    expect(refusal(new Uint8Array(100))).toBe('it is not a little-endian ELF file');
+    expect(refusal(new Uint8Array(100))).toMatch(/neither a little-endian ELF file nor a list/);
     expect(refusal(KERNEL_IMAGE.subarray(0, 0x1000))).toBe('it has no symbols: it is stripped');
     expect(refusal(KERNEL_IMAGE.subarray(0, 64))).toMatch(/no loadable segment/);
   });
@@ -74,11 +76,67 @@ describe('a file of symbols', () => {
   });
 });
 
+describe('a list of names', () => {
+  const list = (...lines: string[]): Uint8Array => Buffer.from(`${lines.join('\n')}\n`);
+  const read = (bytes: Uint8Array, placement: SymbolPlacement = { kind: 'as linked' }) =>
+    readSymbolFile('System.map', bytes, placement);
+  const LINUX = list(
+    '0000000000000000 D __per_cpu_start',
+    '00000000000001f0 A constant',
+    'ffffffff81000000 T _text',
+    'ffffffff81000000 T startup_64',
+    'ffffffff81002000 t helper\t[module]',
+    'ffffffff82000000 d data',
+  );
+
+  it('names addresses up to the next symbol, and is moved by its lowest function', () => {
+    const file = read(LINUX, { kind: 'text at', address: 0xffff_ffff_9d00_0000n });
+    if (typeof file === 'string') throw new Error(file);
+    expect(file.offset).toBe(0x1c00_0000n);
+    expect(file.symbols.describe(0xffff_ffff_9d00_1fffn)).toBe('_text+8191');
+    expect(file.symbols.describe(0xffff_ffff_9d00_2004n)).toBe('helper+4');
+    expect(file.symbols.find('constant')).toBeUndefined();
+    expect(file.symbols.find('startup_64')?.address).toBe(0xffff_ffff_9d00_0000n);
+  });
+
+  it('is for the monitor alone: gdb is not offered it', () => {
+    const file = read(LINUX);
+    if (typeof file === 'string') throw new Error(file);
+    expect(offerSymbols('image.elf', STRIPPED, [file])).toEqual(
+      offerSymbols('image.elf', STRIPPED, []),
+    );
+  });
+
+  it.skipIf(missing('nm'))('of nm names what the ELF file names', () => {
+    const file = read(spawnSync('nm', [KERNEL_PATH]).stdout);
+    if (typeof file === 'string') throw new Error(file);
+    for (const name of ['sys_fork', 'syscall_dispatch', 'exo_debug', 'schedule']) {
+      expect(file.symbols.find(name)?.address).toBe(KERNEL_SYMBOLS.find(name)?.address);
+      const inside = KERNEL_SYMBOLS.find(name)!.address + 3n;
+      expect(file.symbols.describe(inside)).toBe(`${name}+3`);
+    }
+  });
+
+  it('is refused when any line is none, or it has no symbols', () => {
+    for (const bytes of [
+      list('ffffffff81000000 T'),
+      list('ffffffff81000000 T _text', 'hello'),
+      list('ffffffff81000000 T a b'),
+      list('fffffffff81000000 T a'),
+      list('ffffffff81000000 T ' + 'x'.repeat(5000)),
+    ]) {
+      expect(read(bytes)).toMatch(/neither/);
+    }
+    expect(read(list('                 U printf'))).toMatch(/neither/);
+    expect(read(list('0000000000000000 A nothing'))).toMatch(/no symbols/);
+  });
+});
+
 describe('what gdb reads by itself', () => {
   const asLinked = symbolFile({ kind: 'as linked' });
   const moved = symbolFile({ kind: 'moved by', offset: 0x10_0000n }, 'x/moved.elf');
   const far = symbolFile({ kind: 'moved by', offset: 1n << 40n }, 'x/far.elf');
-  const other = { ...far, elf: { ...far.elf, entry: 1n } };
+  const other = { ...far, elf: { ...ELF, entry: 1n } };
   const offer = (image: typeof ELF | undefined, ...files: SymbolFile[]) =>
     offerSymbols('a/image.elf', image, files);
   const libraries = (...given: Parameters<typeof offer>) =>
@@ -121,7 +179,7 @@ describe('what gdb reads by itself', () => {
 
   it('tells where a dynamic section is, which gdb compares', () => {
     const dynamic = { ...ELF.segments[0]!, type: SEGMENT_TYPE.dynamic, address: 0x4000n };
-    const file = { ...far, elf: { ...far.elf, segments: [...ELF.segments, dynamic] } };
+    const file = { ...far, elf: { ...ELF, segments: [...ELF.segments, dynamic] } };
     expect(offer(ELF, file).libraries[0]?.dynamicAddress).toBe((1n << 40n) + 0x4000n);
   });
 
