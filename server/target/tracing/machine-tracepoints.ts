@@ -209,9 +209,10 @@ export class MachineTracepoints implements TargetTracepoints {
     this.#begin(this.#settings.isCircular);
   }
 
-  /** The guest's clock begins anew, and so does the server's own trace. */
+  /** The guest's clock begins anew, and so does the server's own trace; a debugger's goes on. */
   powerCycled(): void {
     if (this.#isOwn) this.#begin(true);
+    else if (this.#startedAt !== undefined) this.#startedAt = this.#now();
   }
 
   #startOwn(): void {

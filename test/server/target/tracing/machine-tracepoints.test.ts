@@ -135,6 +135,53 @@ describe('tracepoints over a machine', () => {
   });
 });
 
+describe('what expressions collect', () => {
+  const place = { number: 1, address: 0x1004n };
+
+  /** The memory of the first frame that a bytecode, in hex, has made: start and text. */
+  async function collected(hex: string): Promise<readonly [bigint, string][]> {
+    const { machine, target } = fake();
+    machine.writeLinear(0x2000n, Buffer.from('two words\0and more'));
+    const { tracepoints } = target;
+    tracepoints.define({ ...place, isEnabled: true, stepCount: 0, passCount: 1 });
+    const bytecode = Buffer.from(hex, 'hex');
+    tracepoints.addActions(place, [{ kind: 'expression', bytecode }]);
+    tracepoints.start();
+    await runUntil(target, () => tracepoints.status().stop !== 'running');
+    const frame = tracepoints.find({ kind: 'number', number: 0 });
+    if (frame === undefined) throw new Error(JSON.stringify(tracepoints.status().stop));
+    return frame.memoryRanges.map(({ start, lengthBytes }) => [
+      start,
+      Buffer.from(frame.memory(start, lengthBytes)).toString('latin1'),
+    ]);
+  }
+
+  it('is as long as trace, trace_quick and trace16 say', async () => {
+    // const16 0x2000, const8 3, trace; const16 0x2004, trace_quick 5, pop; const16 0x2000, trace16 2, end
+    const all = await collected('23200022030c2320040d052923200030000227');
+    expect(all).toEqual([
+      [0x2000n, 'two'],
+      [0x2004n, 'words'],
+      [0x2000n, 'tw'],
+    ]);
+  });
+
+  it('ends with the zero of a string, or where tracenz has enough', async () => {
+    // const16 0x2000, const8 64, tracenz; const16 0x2004, const8 2, tracenz, end
+    const all = await collected('23200022402f23200422022f27');
+    expect(all).toEqual([
+      [0x2000n, 'two words\0'],
+      [0x2004n, 'wo'],
+    ]);
+  });
+
+  it('ends where memory ends, and is nothing where there is none', async () => {
+    // const32 0xffff0, const8 64, trace; const32 0x7fffffff, const8 8, trace, end
+    const all = await collected('24000ffff022400c247fffffff22080c27');
+    expect(all.map(([start, text]) => [start, text.length])).toEqual([[0xffff0n, 16]]);
+  });
+});
+
 describe('tracing a real machine', () => {
   const image = readFileSync(join(import.meta.dirname, '../../../../kernel/images/bench.elf'));
   const hot = SymbolTable.fromElf(readElf(image)).find('bench_hot')!.address;
