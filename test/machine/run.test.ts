@@ -61,6 +61,40 @@ describe('the machine', () => {
     expect(seen).toHaveLength(9);
   });
 
+  it('runs hooks at two addresses between which nothing retires', () => {
+    const machine = smallGuest(COUNT_FOREVER);
+    const seen: string[] = [];
+    machine.addExecutionHook(BASE, () => seen.push('first'));
+    machine.addExecutionHook(BASE + 1n, () => seen.push('second'));
+    machine.addBreakpoint(BASE + 1n);
+    expect(machine.run({ budget: 10 }).kind).toBe('breakpoint');
+    expect(seen.splice(0)).toEqual(['first', 'second']);
+    // As an interrupt's delivery would: control is elsewhere at the same count of instructions.
+    machine.writeRegister('rip', BASE);
+    expect(machine.run({ budget: 10 }).kind).toBe('breakpoint');
+    expect(seen).toEqual(['first', 'second']);
+  });
+
+  it('lends the bytes of a register, and copies memory into what is there', () => {
+    const machine = smallGuest(COUNT_FOREVER);
+    const rax = machine.registerBytes('rax')!;
+    machine.run({ budget: 100 });
+    expect(Buffer.from(rax).readBigUInt64LE()).toBe(machine.readRegister('rax'));
+    expect(machine.registerBytes('xmm15')).toHaveLength(16);
+    expect(machine.registerBytes('x87')).toHaveLength(160);
+    expect(['rflags', 'xmm16', 'none'].map((name) => machine.registerBytes(name))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    const into = new Uint8Array(0x3000).fill(0xee);
+    expect(machine.copyLinear(BASE - 4n, 0x2100, into, 8)).toBe(0x2100);
+    const copy = Buffer.from(machine.readLinear(BASE - 4n, 0x2100));
+    expect(copy.equals(into.subarray(8, 0x2108))).toBe(true);
+    expect([into[7], into[0x2108]]).toEqual([0xee, 0xee]);
+    expect(machine.copyLinear(0xffff_0000_0000_0000n, 8, into, 0)).toBe(0);
+  });
+
   it('stops after a store to a watched place and names it', () => {
     // mov [0x102000], eax; inc eax; jmp back
     const machine = smallGuest([0xa3, 0x00, 0x20, 0x10, 0x00, 0x40, 0xeb, 0xf8]);
