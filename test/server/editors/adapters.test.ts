@@ -184,6 +184,10 @@ describe.each(ADAPTERS)(
           reason?.includes('breakpoint') === true;
         if (type.includes('lldb')) {
           const { threadId } = await client.event<Stopped>('stopped');
+          // lldb-vscode 14 tells of the attach before its own events have. Continued at once, as no person
+          // could, it takes that old stop for the next one and never tells of the breakpoint.
+          await sleep(1500);
+          client.forgetEvents();
           await client.request('continue', { threadId });
         }
         const { threadId } = await client.event<Stopped>('stopped', isBreakpoint);
