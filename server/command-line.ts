@@ -4,6 +4,7 @@ import { ImageError } from '../machine/index.ts';
 import { EXIT } from './commands/exit-status.ts';
 import { init, INIT_EXAMPLES, initOptions } from './commands/init.ts';
 import { monitor, MONITOR_EXAMPLES, monitorOptions } from './commands/monitor.ts';
+import { proxy, PROXY_EXAMPLES, proxyOptions } from './commands/proxy.ts';
 import { run, RUN_EXAMPLES, runOptions } from './commands/run.ts';
 import { serve, SERVE_EXAMPLES, serveOptions } from './commands/serve.ts';
 import { UsageError } from './listen-address.ts';
@@ -46,6 +47,14 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
       },
     )
     .command(
+      'proxy <stub>',
+      'Stand before an existing stub and add the threads of its guest',
+      (builder) => proxyOptions(builder).example(PROXY_EXAMPLES),
+      async (options) => {
+        status = await proxy(options);
+      },
+    )
+    .command(
       'init <editor>',
       "Write an editor's configuration into this folder",
       (builder) => initOptions(builder).example(INIT_EXAMPLES),
@@ -53,7 +62,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
         status = init(options);
       },
     )
-    .demandCommand(1, 'Name a command: serve, run, monitor or init')
+    .demandCommand(1, 'Name a command: serve, run, monitor, proxy or init')
     .strict()
     .version(VERSION)
     .help()

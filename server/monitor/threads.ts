@@ -1,9 +1,20 @@
 /**
  * `threads`: the guest kernel's threads, with where each is and what it waits for.
  */
-import type { GuestThread } from '../awareness/awareness.ts';
+import type { GuestThread, Listing } from '../awareness/awareness.ts';
+import type { SymbolTable } from '../symbols/symbol-table.ts';
 import { address, addressWithSymbol, complaintLines, table } from './format.ts';
-import { type MonitorContext, defineMonitorCommand, expectArguments } from './monitor-command.ts';
+import { defineMonitorCommand, expectArguments } from './monitor-command.ts';
+
+/** What the table is made of, read from our machine or, by the proxy, from another stub. */
+export interface ThreadsView {
+  readonly listing: Listing<GuestThread>;
+  readonly currentTid: number | undefined;
+  readonly isKernelKnown: boolean;
+  readonly symbols: SymbolTable;
+  /** Of the CPU. */
+  readonly register: (name: 'rip' | 'rsp') => bigint | undefined;
+}
 
 export const threadsCommand = defineMonitorCommand({
   name: 'threads',
@@ -20,26 +31,33 @@ export const threadsCommand = defineMonitorCommand({
     '*    0    0  idle  running  -                                 0xffffffff80101759 <idle+6>                 0xffffff0000013ff0  16/16384',
     '     1    1  init  waiting  sleep until tick 180 (in 0.98 s)  0xffffffff80105774 <context_switch_resume>  0xffffff0000013e68  408/16384',
   ].join('\n'),
-  run(context, args) {
+  run({ guest, machine, symbols }, args) {
     expectArguments(this, args, 0);
-    const { items, complaints } = context.guest.threads();
-    const current = context.guest.currentThread();
-    if (items.length === 0) return `${onlyTheCpu(context)}${complaintLines(complaints)}`;
-    const headings = ['', '>tid', '>pid', 'name', 'state', 'waits for', 'rip', 'rsp', 'stack'];
-    const rows = items.map((thread) => row(context, thread, thread.tid === current?.tid));
-    const isListed = items.some(({ tid }) => tid === current?.tid);
-    const note = isListed ? '' : `\n${onlyTheCpu(context)}`;
-    return `${table(headings, rows)}${note}${complaintLines(complaints)}`;
+    return threadsTable({
+      listing: guest.threads(),
+      currentTid: guest.currentThread()?.tid,
+      isKernelKnown: guest.kernel !== undefined,
+      symbols,
+      register: (name) => machine.readRegister(name),
+    });
   },
 });
 
-function row(
-  { machine, symbols }: MonitorContext,
-  thread: GuestThread,
-  isOnCpu: boolean,
-): string[] {
-  const register = (name: string): bigint =>
-    (isOnCpu ? machine.readRegister(name) : thread.registers.get(name)) ?? 0n;
+/** The answer of `threads`, without a final line feed. */
+export function threadsTable(view: ThreadsView): string {
+  const { items, complaints } = view.listing;
+  if (items.length === 0) return `${onlyTheCpu(view)}${complaintLines(complaints)}`;
+  const headings = ['', '>tid', '>pid', 'name', 'state', 'waits for', 'rip', 'rsp', 'stack'];
+  const rows = items.map((thread) => row(view, thread));
+  const isListed = items.some(({ tid }) => tid === view.currentTid);
+  const note = isListed ? '' : `\n${onlyTheCpu(view)}`;
+  return `${table(headings, rows)}${note}${complaintLines(complaints)}`;
+}
+
+function row(view: ThreadsView, thread: GuestThread): string[] {
+  const isOnCpu = thread.tid === view.currentTid;
+  const register = (name: 'rip' | 'rsp'): bigint =>
+    (isOnCpu ? view.register(name) : thread.registers.get(name)) ?? 0n;
   return [
     isOnCpu ? '*' : '',
     `${thread.tid}`,
@@ -47,7 +65,7 @@ function row(
     thread.name,
     isOnCpu ? 'running' : thread.state,
     isOnCpu ? '-' : (thread.waitsFor ?? '-'),
-    addressWithSymbol(register('rip'), symbols),
+    addressWithSymbol(register('rip'), view.symbols),
     address(register('rsp')),
     stackUse(thread, register('rsp')),
   ];
@@ -58,11 +76,10 @@ function stackUse({ kernelStack: { base, sizeBytes } }: GuestThread, rsp: bigint
   return rsp < base || rsp > top ? '-' : `${top - rsp}/${sizeBytes}`;
 }
 
-function onlyTheCpu({ machine, guest, symbols }: MonitorContext): string {
-  const rip = addressWithSymbol(machine.readRegister('rip') ?? 0n, symbols);
-  const why =
-    guest.kernel === undefined
-      ? 'the image is not a kernel that the server knows'
-      : 'no thread in the list of the kernel is on it';
+function onlyTheCpu({ register, isKernelKnown, symbols }: ThreadsView): string {
+  const rip = addressWithSymbol(register('rip') ?? 0n, symbols);
+  const why = isKernelKnown
+    ? 'no thread in the list of the kernel is on it'
+    : 'the image is not a kernel that the server knows';
   return `the CPU is at ${rip}; ${why}`;
 }

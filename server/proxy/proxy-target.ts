@@ -3,11 +3,14 @@
  * stub of one CPU does not know, come from awareness of the kernel's image. A stub that goes is waited
  * for: the debugger stays attached, is told, and finds its breakpoints in the new one.
  */
-import type { GuestThread, KernelAwareness } from '../awareness/awareness.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GuestThread, KernelAwareness, Listing } from '../awareness/awareness.ts';
 import { findKernelAwareness } from '../awareness/find-kernel.ts';
 import { runWalkLater, type Walk } from '../awareness/walk.ts';
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
+import { threadsTable, type ThreadsView } from '../monitor/threads.ts';
 import { readElf } from '../symbols/elf-file.ts';
+import { SymbolTable } from '../symbols/symbol-table.ts';
 import { bootPath, MachineFiles } from '../target/machine-files.ts';
 import {
   describeThread,
@@ -33,6 +36,7 @@ import { ProxyRegisters } from './proxy-registers.ts';
 import { Upstream } from './upstream.ts';
 import { readDescription, type UpstreamDescription } from './upstream-registers.ts';
 
+const LEAVE_MS = 500;
 const CPU_THREAD: ThreadNumber = 1;
 const SIGNAL = { SIGINT: 2, SIGTRAP: 5 } as const;
 
@@ -51,8 +55,12 @@ interface Inserted {
 /** What was read of the guest since it last moved. */
 interface GuestNow {
   readonly current: { readonly tid: number; readonly pid: number } | undefined;
-  readonly threads: readonly GuestThread[];
+  readonly threads: Listing<GuestThread>;
 }
+
+const NO_THREADS: Listing<GuestThread> = { items: [], complaints: [] };
+const GONE = 'the stub behind the proxy has gone: waiting until it comes back\n';
+const NEW_MACHINE = 'the stub behind the proxy has gone and come back: the machine is new\n';
 
 export class ProxyTarget implements Target {
   readonly registers: ProxyRegisters;
@@ -81,12 +89,16 @@ export class ProxyTarget implements Target {
   private readonly upstream: Upstream;
   private readonly ram: ProxyMemory;
   private readonly kernel: KernelAwareness | undefined;
+  private readonly symbols: SymbolTable;
   private readonly listeners = new Set<(stop: TargetStop) => void>();
+  private readonly outputListeners = new Set<(text: string) => void>();
   private readonly ready: Promise<void>;
   private upstreamDescription: UpstreamDescription = { texts: new Map(), registers: [] };
   private inserted: Inserted[] = [];
   private guest: Promise<GuestNow> | undefined;
   private isRunning = false;
+  /** A new connection is being prepared: stops are its own doing. */
+  private isPreparing = true;
   private lastAction: 'continue' | 'step' = 'continue';
   private lossMessage = '';
   private stop: TargetStop = stopped(CPU_THREAD, SIGNAL.SIGTRAP, { kind: 'interrupt' });
@@ -120,6 +132,7 @@ export class ProxyTarget implements Target {
       },
     };
     this.kernel = image && findKernelAwareness(image.content);
+    this.symbols = SymbolTable.fromElf(image && readElf(image.content));
     if (image !== undefined) this.files = offeredFiles(image, this.kernel);
   }
 
@@ -135,7 +148,7 @@ export class ProxyTarget implements Target {
   async threads(): Promise<readonly TargetThread[]> {
     const { threads } = await this.guestNow();
     const current = await this.currentThread();
-    const described = threads.map((thread) => describeThread(thread, current));
+    const described = threads.items.map((thread) => describeThread(thread, current));
     if (described.some(({ isOnCpu }) => isOnCpu)) return described;
     const cpu = { name: 'CPU', description: 'running', isOnCpu: true, core: 0 };
     return [{ id: current, process: MACHINE_PROCESS, ...cpu }, ...described];
@@ -159,12 +172,31 @@ export class ProxyTarget implements Target {
   }
 
   interrupt(): void {
-    if (this.isRunning) this.upstream.breakIn();
+    if (!this.isRunning) return;
+    if (this.upstream.isConnected) this.upstream.breakIn();
+    // Nobody else will ever answer a debugger that wants to leave.
+    else this.halted(stopped(CPU_THREAD, SIGNAL.SIGINT, { kind: 'interrupt' }));
+  }
+
+  onOutput(listener: (text: string) => void): () => void {
+    this.outputListeners.add(listener);
+    return () => this.outputListeners.delete(listener);
   }
 
   onStop(listener: (stop: TargetStop) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /**
+   * Waits until the stub was told all that it is to hear, at most for `LEAVE_MS`. A machine that is
+   * halted goes on, without breakpoints, if `goesOn`.
+   */
+  async leave(goesOn: boolean): Promise<void> {
+    if (!this.upstream.isConnected) return;
+    const isDetaching = goesOn && !this.isRunning;
+    const told = isDetaching ? this.upstream.ask('D') : this.upstream.allSent();
+    await Promise.race([told.catch(() => undefined), sleep(LEAVE_MS, undefined, { ref: false })]);
   }
 
   dispose(): void {
@@ -174,6 +206,7 @@ export class ProxyTarget implements Target {
 
   /** False: it was lost again on the way; the next connection begins anew. */
   private async connected(): Promise<boolean> {
+    this.isPreparing = true;
     try {
       await this.upstream.ask('qSupported:xmlRegisters=i386');
       await this.upstream.ask('?');
@@ -185,6 +218,7 @@ export class ProxyTarget implements Target {
       if (error instanceof RemoteError) return false;
       throw error;
     }
+    this.isPreparing = false;
     this.guest = undefined;
     if (this.isRunning && this.lossMessage !== '') {
       this.halted(stopped(await this.currentThread(), SIGNAL.SIGTRAP, { kind: 'reset' }));
@@ -195,12 +229,13 @@ export class ProxyTarget implements Target {
   private lost(): void {
     this.guest = undefined;
     if (this.upstreamDescription.texts.size > 0) {
-      this.lossMessage = 'the stub behind the proxy has gone and come back: the machine is new\n';
+      if (this.lossMessage === '' && this.isRunning) this.say(GONE);
+      this.lossMessage = NEW_MACHINE;
     }
   }
 
   private async upstreamStopped(reply: string): Promise<void> {
-    if (!this.isRunning) return;
+    if (!this.isRunning || this.isPreparing) return;
     const signal = Number.parseInt(reply.slice(1, 3), 16) || SIGNAL.SIGTRAP;
     this.guest = undefined;
     try {
@@ -236,17 +271,34 @@ export class ProxyTarget implements Target {
     for (const listener of [...this.listeners]) listener(this.stop);
   }
 
-  private guestNow(): Promise<GuestNow> {
+  private say(text: string): void {
+    for (const listener of [...this.outputListeners]) listener(text);
+  }
+
+  private async guestNow(): Promise<GuestNow> {
+    if (this.upstream.isResumed) return { current: undefined, threads: NO_THREADS };
     return (this.guest ??= this.readGuest());
   }
 
   private async readGuest(): Promise<GuestNow> {
-    if (this.kernel === undefined) return { current: undefined, threads: [] };
+    if (this.kernel === undefined) return { current: undefined, threads: NO_THREADS };
     const run = <Result>(walk: Walk<Result>): Promise<Result> =>
       runWalkLater(walk, (request) => this.ram.read(request));
     const current = await run(this.kernel.currentThread());
-    const { items } = await run(this.kernel.threads());
-    return { current, threads: items };
+    return { current, threads: await run(this.kernel.threads()) };
+  }
+
+  private async threadsView(): Promise<ThreadsView> {
+    const { current, threads } = await this.guestNow();
+    const rip = await this.registers.ofCpu('rip');
+    const rsp = await this.registers.ofCpu('rsp');
+    return {
+      listing: threads,
+      currentTid: current?.tid,
+      isKernelKnown: this.kernel !== undefined,
+      symbols: this.symbols,
+      register: (name) => (name === 'rip' ? rip : rsp),
+    };
   }
 
   private async place(thread: ThreadNumber) {
@@ -256,7 +308,7 @@ export class ProxyTarget implements Target {
 
   private async savedThread(number: ThreadNumber): Promise<GuestThread> {
     const { threads } = await this.guestNow();
-    const found = threads.find(({ tid }) => tid === tidOfNumber(number));
+    const found = threads.items.find(({ tid }) => tid === tidOfNumber(number));
     if (found === undefined) throw new RemoteError(ERRNO.ESRCH, `no thread ${number}`);
     return found;
   }
@@ -291,13 +343,22 @@ export class ProxyTarget implements Target {
     });
   }
 
-  /** The stub's own commands; it may answer in words and then `OK`. */
+  /** `threads` is ours; all else is the stub's, which may answer in words and then `OK`. */
   private async runMonitor({
     commandLine,
     access,
     output,
   }: MonitorRequest): Promise<MonitorResult> {
     if (access === 'look') return { failure: 'the stub behind the proxy has a debugger' };
+    if (this.isRunning) {
+      return {
+        failure: 'the machine runs, and its stub answers only a debugger that has halted it',
+      };
+    }
+    if (commandLine.trim() === 'threads') {
+      output(`${threadsTable(await this.threadsView())}\n`);
+      return {};
+    }
     const text = (hex: string): void => output(Buffer.from(hex, 'hex').toString('utf8'));
     const request = `qRcmd,${Buffer.from(commandLine).toString('hex')}`;
     const answer = (await this.upstream.request(request, text)).toString('latin1');

@@ -17,11 +17,13 @@ export interface UpstreamEvents {
   /** A connection is there: the first one, or a new one after a loss. */
   readonly onConnect: () => void;
   readonly onLoss: () => void;
-  /** A stop reply to a resume. */
+  /** A stop reply to a resume, or one that nobody asked for. */
   readonly onStop: (reply: string) => void;
 }
 
 interface Waiting {
+  /** The request is `?`: a stop reply is its answer. */
+  readonly asksForStop: boolean;
   /** `O` packets before the reply; absent: there are none to expect. */
   readonly output?: (hex: string) => void;
   resolve(payload: Buffer): void;
@@ -36,6 +38,7 @@ export class Upstream {
   private waiting: Waiting | undefined;
   private lastRequest: Promise<unknown> = Promise.resolve();
   private isClosed = false;
+  private isTargetRunning = false;
 
   constructor(address: { readonly host: string; readonly port: number }, events: UpstreamEvents) {
     this.events = events;
@@ -53,7 +56,19 @@ export class Upstream {
     this.socket.connect(options);
   }
 
-  /** The reply's payload. Throws `RemoteError` EIO when the connection is lost on the way. */
+  /**
+   * Between a resume and its stop QEMU takes whatever it is sent for a break-in, and answers only the
+   * stop: requests are refused here until then.
+   */
+  get isResumed(): boolean {
+    return this.isTargetRunning;
+  }
+
+  get isConnected(): boolean {
+    return this.socket.readyState === 'open';
+  }
+
+  /** The reply's payload. Throws `RemoteError`: EIO, the connection is lost; EBUSY, `isResumed`. */
   request(text: string, output?: (hex: string) => void): Promise<Buffer> {
     const answer = this.lastRequest.then(() => this.exchange(text, output));
     this.lastRequest = answer.catch(() => undefined);
@@ -67,12 +82,20 @@ export class Upstream {
 
   /** Sends what resumes the target: its answer comes as a stop. */
   resume(text: string): void {
-    this.lastRequest = this.lastRequest.then(() => this.send(text));
+    this.lastRequest = this.lastRequest.then(() => {
+      this.isTargetRunning = this.isConnected;
+      this.send(text);
+    });
   }
 
   /** Never before the resume that it is to end. */
   breakIn(): void {
     this.lastRequest = this.lastRequest.then(() => this.socket.write(BREAK_IN));
+  }
+
+  /** Resolves when everything asked for until now has left, and was answered where it has an answer. */
+  async allSent(): Promise<void> {
+    await this.lastRequest;
   }
 
   dispose(): void {
@@ -89,16 +112,22 @@ export class Upstream {
   private lost(): void {
     this.waiting?.reject(new RemoteError(ERRNO.EIO, 'the stub behind the proxy has gone'));
     this.waiting = undefined;
+    this.isTargetRunning = false;
     if (!this.isClosed) this.events.onLoss();
   }
 
   private exchange(text: string, output?: (hex: string) => void): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      if (this.socket.readyState !== 'open') {
+      if (!this.isConnected) {
         reject(new RemoteError(ERRNO.EIO, 'the stub behind the proxy is not there'));
         return;
       }
-      this.waiting = { resolve, reject, ...(output === undefined ? {} : { output }) };
+      if (this.isResumed) {
+        reject(new RemoteError(ERRNO.EBUSY, 'the machine behind the proxy runs'));
+        return;
+      }
+      const asksForStop = text === '?';
+      this.waiting = { asksForStop, resolve, reject, ...(output === undefined ? {} : { output }) };
       this.send(text);
     });
   }
@@ -118,7 +147,8 @@ export class Upstream {
 
   private deliver(payload: Buffer): void {
     const { waiting } = this;
-    if (waiting === undefined) {
+    if (waiting === undefined || (!waiting.asksForStop && isStopReply(payload))) {
+      this.isTargetRunning = false;
       this.events.onStop(payload.toString('latin1'));
       return;
     }
@@ -130,4 +160,13 @@ export class Upstream {
     this.waiting = undefined;
     waiting.resolve(payload);
   }
+}
+
+/**
+ * QEMU stops a running guest when a debugger connects, and reports that unasked, before or after our
+ * first request has left: taken for its answer, it would shift every later answer by one. Only `?` has
+ * a stop reply as its answer: all others are hex, `OK`, `E..`, or begin with `m`, `l` or a feature.
+ */
+function isStopReply(payload: Buffer): boolean {
+  return /^(T[0-9a-f]{2}([0-9a-z]+:|$)|S[0-9a-f]{2}$)/.test(payload.toString('latin1', 0, 40));
 }

@@ -1,0 +1,195 @@
+/** `exoscope proxy` before QEMU's stub, which runs our kernel, with the real gdb. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { kernelImage, qemuArguments } from '../kernel/qemu.ts';
+import { missing } from '../tools.ts';
+import { gdb } from './gdb.ts';
+import { MAIN, ROOT, ServerProcess } from './server-process.ts';
+import { Terminal } from './terminal.ts';
+
+const READY = '[INIT] forking a worker every second';
+const WAIT_MS = 20_000;
+
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  const end = Date.now() + WAIT_MS;
+  while (!isSo()) {
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await sleep(20);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** A child with all that it has written, to either stream. */
+class Program {
+  output = '';
+  private readonly child: ChildProcess;
+
+  constructor(name: string, args: readonly string[]) {
+    this.child = spawn(name, args, { cwd: ROOT, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.child.stdout?.on('data', (bytes: Buffer) => (this.output += bytes.toString('latin1')));
+    this.child.stderr?.on('data', (bytes: Buffer) => (this.output += bytes.toString('latin1')));
+  }
+
+  async says(text: string | RegExp): Promise<void> {
+    const isThere = (): boolean =>
+      typeof text === 'string' ? this.output.includes(text) : text.test(this.output);
+    await until(`${text} in: ${this.output}`, () => isThere() || this.child.exitCode !== null);
+    if (!isThere()) throw new Error(`it ended: ${this.output}`);
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.child.kill(signal);
+    await until('its end', () => this.child.exitCode !== null || this.child.signalCode !== null);
+    return this.child.exitCode;
+  }
+}
+
+function startQemu(port: number): Program {
+  const stub = ['-gdb', `tcp:127.0.0.1:${port}`];
+  return new Program('qemu-system-x86_64', qemuArguments(['-kernel', kernelImage, ...stub]));
+}
+
+/** Threads without what changes from one moment to the next: where they are and what they wait for. */
+function threadsOf(text: string): string[] {
+  return [...text.matchAll(/Thread (1\.\d+) "([^"]+)" \((pid \d+)/g)]
+    .map((found) => found.slice(1).join(' '))
+    .filter((line) => !line.includes('worker'));
+}
+
+describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('exoscope proxy before QEMU', () => {
+  let port: number;
+  let qemu: Program;
+  let proxy: Program;
+  let address: string;
+
+  beforeAll(async () => {
+    port = await freePort();
+    qemu = startQemu(port);
+    await qemu.says(READY);
+    proxy = new Program(process.execPath, [
+      ...[MAIN, 'proxy', `127.0.0.1:${port}`, '--listen', '127.0.0.1:0'],
+      ...['--image', kernelImage, '--trace-packets'],
+    ]);
+    await proxy.says(/listening on \S+\n/);
+    address = /listening on (\S+)\n/.exec(proxy.output)![1]!;
+  });
+  afterAll(async () => {
+    expect(await proxy.end()).toBe(0);
+    await qemu.end('SIGKILL');
+  });
+
+  /** The packet trace tells when gdb has really let the guest go. */
+  const resumes = (): number => proxy.output.split('"vCont;c:').length - 1;
+  const session = (...commands: string[]) => gdb(`target remote ${address}`, ...commands);
+
+  it('attaches to the running guest, with symbols by vFile, again and again', async () => {
+    for (let attached = 0; attached < 3; attached++) {
+      const { printed, everything } = await session('info threads', 'info symbol sys_fork');
+      expect(everything).toContain('Reading /boot/kernel.elf from remote target');
+      expect(printed[1], everything).toMatch(/"idle" \(pid 0, .*"init" \(pid 1, /s);
+      expect(printed[2]).toContain('sys_fork in section .text');
+    }
+  });
+
+  it('shows the threads that our own server shows at the same place', async () => {
+    const ours = await ServerProcess.start();
+    try {
+      await ours.serial(READY);
+      const atFork = ['delete', 'tbreak sys_fork', 'continue', 'info threads', 'bt'];
+      const here = await session(...atFork);
+      const there = await gdb(`target remote ${ours.address}`, ...atFork);
+      expect(here.printed[3], here.everything).toMatch(
+        /"init" hit Temporary breakpoint \d+, sys_fork/,
+      );
+      expect(threadsOf(here.printed[4]!).length).toBeGreaterThan(1);
+      expect(threadsOf(here.printed[4]!)).toEqual(threadsOf(there.printed[4]!));
+      expect(here.printed[5]).toMatch(/thread_entry/);
+    } finally {
+      await ours.stop();
+    }
+  });
+
+  it("answers monitor threads by itself and passes the rest on to QEMU's monitor", async () => {
+    const { printed } = await session(
+      'tbreak sys_fork',
+      'continue',
+      'monitor threads',
+      'monitor info version',
+    );
+    expect(printed[3]).toMatch(/ +tid +pid +name +state +waits for +rip +rsp +stack/);
+    expect(printed[3]).toMatch(/^\* +1 +1 +init +running +- +0x\w+ <sys_fork(\+\d+)?> /m);
+    expect(printed[3]).toMatch(/^ +0 +0 +idle /m);
+    expect(printed[4]).toMatch(/^\d+\.\d+/);
+  });
+
+  it('stops at a breakpoint only where its condition holds', async () => {
+    const { printed, everything } = await session(
+      'break timer_interrupt if $rsp == 1',
+      'tbreak sys_fork if $rip == (unsigned long) sys_fork + 1',
+      'tbreak fork_captured if $rsp != 0',
+      'continue',
+      'info breakpoints',
+    );
+    expect(printed[4], everything).toContain('hit Temporary breakpoint 3, ');
+    expect(printed[5]).toMatch(/timer_interrupt[^]*sys_fork/);
+    expect(printed[5]).not.toContain('already hit');
+  });
+
+  it('breaks in by Ctrl-C, lets the guest go on, breaks in again and detaches', async () => {
+    const before = resumes();
+    const terminal = new Terminal('gdb', '-nx', '-q');
+    await terminal.waitFor('(gdb) ');
+    terminal.type('set pagination off');
+    await terminal.waitFor('(gdb) ');
+    terminal.type(`target remote ${address}`);
+    await terminal.waitFor('(gdb) ');
+    for (const round of [1, 2, 3]) {
+      terminal.type('continue');
+      await terminal.until('the resume', () => resumes() === before + round);
+      await terminal.waitFor('Continuing.');
+      terminal.interrupt();
+      await terminal.waitFor('received signal SIGINT');
+      await terminal.waitFor('(gdb) ');
+    }
+    terminal.type('detach');
+    await terminal.waitFor('[Inferior 1 (process 1) detached]');
+    terminal.type('quit');
+    await terminal.ended();
+    const tick = async () =>
+      /sleep until tick \d+/.exec((await session('info threads')).printed[1]!);
+    const asleep = await tick();
+    await sleep(1200);
+    const after = await tick();
+    expect(after?.[0]).toBeDefined();
+    expect(after?.[0]).not.toBe(asleep?.[0]);
+  });
+
+  it('refuses monitor commands of others, without a word to the stub', async () => {
+    const asked = new Program(process.execPath, [MAIN, 'monitor', '--connect', address, 'threads']);
+    await asked.says('the machine runs');
+    expect(await asked.end()).not.toBe(0);
+  });
+
+  it('tells the debugger that QEMU has gone and come back, and keeps its breakpoints', async () => {
+    const before = resumes();
+    const ended = session('tbreak sys_vfork', 'continue', 'break sys_fork', 'continue', 'bt 1');
+    await until('the resume', () => resumes() > before);
+    await sleep(300);
+    await qemu.end('SIGKILL');
+    await sleep(500);
+    qemu = startQemu(port);
+    const { printed, everything } = await ended;
+    expect(printed[2], everything).toContain('has gone: waiting until it comes back');
+    expect(printed[2]).toContain('has gone and come back: the machine is new');
+    expect(printed[4]).toMatch(/hit Breakpoint 2, .*sys_fork/);
+  });
+});
