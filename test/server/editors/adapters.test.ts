@@ -172,8 +172,13 @@ describe.each(ADAPTERS)(
       return () => debugging.client.dispose();
     });
 
+    // lldb-vscode 14 loses a stop now and then: the packet trace shows the server's report of it, read and
+    // followed by lldb's own reads, and no event to the editor. Another attach is then the way on.
+    const patience = { timeout: 40_000, retry: type.includes('lldb') ? 3 : 0 };
+
     it.skipIf(absent)(
       'breaks by source line, shows frames and variables, steps, pauses',
+      patience,
       async () => {
         const { client } = debugging;
         const configuration = folder
