@@ -14,6 +14,7 @@
 #define CPU_CURRENT_THREAD 8 /* offsets in struct Cpu, for assembly */
 #define CPU_USER_RSP 16
 #define TRAP_FRAME_SIZE 176
+#define THREAD_ENTRY_START 1 /* what a new thread's rip has over thread_entry */
 #define TRAP_VECTOR_SYSCALL 0x100        /* `vector` of a frame made by the syscall instruction */
 #define TRAP_VECTOR_KERNEL_SYSCALL 0x101 /* … by a kernel-mode process's call */
 

@@ -116,6 +116,21 @@ describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('gdb on the kernel', { tim
     }
   });
 
+  it('unwinds from the last instruction of a switch, where a pending interrupt strikes, to any next thread', async () => {
+    const lastInstruction = (next: string): readonly string[] => [
+      `tbreak *((long)&context_switch_resume - 1) if *(long *)$rsp == ${next}`,
+      'continue',
+      'bt',
+    ];
+    const output = await gdbOnQemu([
+      ...lastInstruction('(long)&thread_entry + 1'),
+      ...lastInstruction('(long)&context_switch_resume'),
+    ]);
+    expect(output).toMatch(/#0 +context_switch \(\) .*\n#1 .* in thread_entry \(\)/);
+    expect(output).toMatch(/#0 +context_switch \(\) .*\n#1 .* in context_switch \(\) .*\n#2 .* in schedule \(\)/);
+    expect(output).not.toContain('Backtrace stopped');
+  });
+
   it('unwinds through an interrupt to the code it interrupted', async () => {
     const output = await gdbOnQemu(['tbreak timer_interrupt', 'continue', 'bt']);
     expect(output).toMatch(/<signal handler called>/);

@@ -153,11 +153,16 @@ enter_user_mode:
     .cfi_endproc
     .size enter_user_mode, . - enter_user_mode
 
-/* Where a new kernel thread starts: rbx = function, r12 = argument. The outermost frame. */
+/*
+ * Where a new kernel thread starts, THREAD_ENTRY_START bytes in: rbx = function, r12 = argument.
+ * The outermost frame. The nop is for debuggers, which look a return address up by the byte before
+ * it, and to which the switch to a new thread is a return to here.
+ */
     .type thread_entry, @function
 thread_entry:
     .cfi_startproc
     .cfi_undefined rip
+    nop
     xorl %ebp, %ebp
     movq %r12, %rdi
     call *%rbx

@@ -66,8 +66,7 @@ switch_window_start:
     movq RSP(%rsi), %rsp
     movq %rsi, %gs:CPU_CURRENT_THREAD
 switch_window_end:
-    pushq RIP(%rsi)
-    .cfi_adjust_cfa_offset 8
+    pushq RIP(%rsi)                 /* the return address from here on: no CFA adjustment */
     pushq RFLAGS(%rsi)
     .cfi_adjust_cfa_offset 8
     movq RAX(%rsi), %rax
@@ -88,7 +87,6 @@ switch_window_end:
     popfq                           /* from here an interrupt finds the next thread */
     .cfi_adjust_cfa_offset -8
     ret
-    .cfi_adjust_cfa_offset -8
 context_switch_resume:
     ret
     .cfi_endproc

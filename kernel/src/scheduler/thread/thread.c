@@ -53,7 +53,7 @@ struct Thread *thread_create(struct Process *process, const char *name, ThreadFu
         return NULL;
     }
     thread->tid = process->pid;
-    thread->context.rip = (uint64_t)thread_entry;
+    thread->context.rip = (uint64_t)thread_entry + THREAD_ENTRY_START;
     thread->context.rbx = (uint64_t)function;
     thread->context.r12 = argument;
     thread_link(thread, process);
