@@ -6,6 +6,7 @@ import type { MachineControl, MachineView } from '../../machine/index.ts';
 import type { GuestThread } from '../awareness/awareness.ts';
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { MachineThreads } from './machine-threads.ts';
+import { RegisterBlocks } from './register-blocks.ts';
 import {
   G_BLOCK_BYTES,
   G_BLOCK_REGISTERS,
@@ -25,30 +26,26 @@ export class MachineRegisters implements TargetRegisters {
   readonly programCounter = REGISTER_NUMBER.rip;
   readonly #machine: MachineView & MachineControl;
   readonly #threads: MachineThreads;
+  readonly #blocks: RegisterBlocks;
   readonly #onWrite: () => void;
 
   constructor(machine: MachineView & MachineControl, threads: MachineThreads, onWrite: () => void) {
     this.#machine = machine;
     this.#threads = threads;
+    this.#blocks = new RegisterBlocks(machine);
     this.#onWrite = onWrite;
   }
 
   readAll(thread: ThreadNumber): { bytes: Uint8Array; known?: boolean[] } {
     const place = this.#threads.place(thread);
     return place.kind === 'on cpu'
-      ? { bytes: this.#blockOfCpu(place.guestPid) }
+      ? { bytes: this.#blockOfCpu() }
       : this.#blockOfSaved(place.thread);
   }
 
-  #blockOfCpu(guestPid: number): Uint8Array {
+  #blockOfCpu(): Uint8Array {
     const bytes = new Uint8Array(G_BLOCK_BYTES);
-    const into = new DataView(bytes.buffer);
-    const context = registerContext(this.#machine, guestPid);
-    let offset = 0;
-    for (const register of G_BLOCK_REGISTERS) {
-      register.store(context, into, offset);
-      offset += register.bits / 8;
-    }
+    this.#blocks.storeGeneral(new DataView(bytes.buffer), 0);
     return bytes;
   }
 

@@ -6,16 +6,11 @@ import type { MachineView } from '../../../machine/index.ts';
 import { AgentError } from '../../agent/agent-error.ts';
 import type { AgentEnvironment, AgentTrace } from '../../agent/environment.ts';
 import { AgentProgram } from '../../agent/program.ts';
+import { EXTRA_BYTES, RegisterBlocks } from '../register-blocks.ts';
+import { G_BLOCK_BYTES } from '../register-table.ts';
 import type { TraceAction } from '../target.ts';
 import { MEMORY_HEADER, VARIABLE_BYTES } from './frame-blocks.ts';
-import {
-  EXTRA_BYTES,
-  EXTRA_MASK,
-  FrameRegisters,
-  G_BLOCK_BYTES,
-  NO_PID,
-  PID_MASK,
-} from './frame-registers.ts';
+import { EXTRA_MASK, NO_PID, PID_MASK } from './frame-registers.ts';
 import { BLOCK, type TraceBuffer } from './trace-buffer.ts';
 
 /** What one frame may hold: a wrong length must not fill the buffer, nor take the slice's time. */
@@ -47,12 +42,12 @@ export type Collect = () => void;
 export class Collector implements AgentTrace {
   readonly environment: AgentEnvironment;
   readonly #parts: CollectorParts;
-  readonly #registers: FrameRegisters;
+  readonly #registers: RegisterBlocks;
   readonly #rip: () => bigint;
 
   constructor(parts: CollectorParts) {
     this.#parts = parts;
-    this.#registers = new FrameRegisters(parts.machine);
+    this.#registers = new RegisterBlocks(parts.machine);
     this.#rip = parts.machine.registerReader('rip') ?? (() => 0n);
     this.environment = tracingEnvironment(parts.environment, this);
   }

@@ -1,6 +1,7 @@
 /** Walks the blocks of a frame (trace-buffer.ts has the drawing). */
 import { BLOCK, FRAME } from './trace-buffer.ts';
-import { EXTRA_BYTES, G_BLOCK_BYTES } from './frame-registers.ts';
+import { EXTRA_BYTES } from '../register-blocks.ts';
+import { G_BLOCK_BYTES } from '../register-table.ts';
 
 /** A block: its tag, where it begins with the tag, and its length with the tag. */
 export interface FrameBlock {

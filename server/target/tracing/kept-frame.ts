@@ -1,8 +1,9 @@
 /** One frame, copied out of the buffer: what a debugger looks at after `tfind`. */
-import { REGISTERS, REGISTER_NUMBER } from '../register-table.ts';
+import { placeOfRegister } from '../register-blocks.ts';
+import { G_BLOCK_BYTES, REGISTERS, REGISTER_NUMBER } from '../register-table.ts';
 import type { TraceFrame } from '../target.ts';
 import { blocksOf, type FrameBlock, MEMORY_HEADER } from './frame-blocks.ts';
-import { G_BLOCK_BYTES, isPid, NO_PID, placeOfRegister } from './frame-registers.ts';
+import { isPid, NO_PID } from './frame-registers.ts';
 import { BLOCK, FRAME, type TraceBuffer } from './trace-buffer.ts';
 
 const ICOUNT = REGISTERS.findIndex(({ name }) => name === 'icount');
