@@ -8,7 +8,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 import { formatAddress, isLoopback, UsageError, type ListenAddress } from './listen-address.ts';
 import { Session } from './session.ts';
 import { Visitors, type Visitor } from './visitors.ts';
-import { Wakefulness } from './wakefulness.ts';
+import { PollingChoice, Wakefulness } from './wakefulness.ts';
 import type { SessionLog, SessionOptions, Transport } from './session-options.ts';
 
 /** Every packet, acknowledgement or break-in begins with one of these. */
@@ -56,9 +56,11 @@ export class Listener {
     }
     if (address.kind === 'unix') await removeStaleSocket(address.path);
     const visitors = new Visitors<SocketVisitor>(options.silenceMs);
+    const polling = new PollingChoice();
     let connections = 0;
     const server = createServer({ noDelay: true }, (socket) => {
-      serveSocket(socket, { ...options.session, log: options.logFor(++connections) }, visitors);
+      const session = { ...options.session, log: options.logFor(++connections) };
+      serveSocket(socket, session, visitors, new Wakefulness(polling));
     });
     await bind(server, address);
     return new Listener(boundAddress(server, address), server, visitors);
@@ -151,13 +153,13 @@ function serveSocket(
   socket: Socket,
   options: SessionOptions,
   visitors: Visitors<SocketVisitor>,
+  wakefulness: Wakefulness,
 ): void {
   const { log, seat } = options;
-  const wakefulness = new Wakefulness();
   const transport: Transport = {
     write: (bytes) => {
       socket.write(bytes);
-      wakefulness.stayAwake();
+      wakefulness.replied();
     },
     get backlogBytes() {
       return socket.writableLength;
@@ -185,7 +187,10 @@ function serveSocket(
       return;
     }
     session.receive(first);
-    socket.on('data', (bytes: Buffer) => session.receive(bytes));
+    socket.on('data', (bytes: Buffer) => {
+      wakefulness.heard();
+      session.receive(bytes);
+    });
   });
   socket.on('error', (error) => log.debug({ err: error }, 'connection failed'));
   socket.once('close', () => {

@@ -1,20 +1,90 @@
 /**
- * Keeps the event loop from going to sleep while a client is talking. A client sends its next packet
- * some ten microseconds after a reply; putting the process to sleep and waking it again costs more
- * than that. For a moment after each packet the loop polls instead (npm run bench, "round trip").
+ * Whether the event loop sleeps or polls for a client's next packet, which comes some ten microseconds
+ * after a reply. Where client and server run on two cores, waking this process costs more than that, and
+ * polling halves the round trip. Where they share a core, because the others are busy, polling keeps the
+ * client from running and doubles it. Which it is only the scheduler knows, so both are tried from time
+ * to time, and what was quicker is done (npm run bench, "round trip").
  */
-const AWAKE_MS = 1;
 
+/** Polling ends when the client has been silent for so long: it waits for its user. */
+const AWAKE_MS = 1;
+/** Exchanges in which one way is tried. */
+const TRIAL = 16;
+/** Exchanges that go the better way before both are tried again. */
+const SETTLED = 1024;
+
+type Phase = 'try polling' | 'try sleeping' | 'settled';
+
+/** Learns from the time between replies and next packets, of all connections of a server. */
+export class PollingChoice {
+  #phase: Phase = 'try polling';
+  #polls = true;
+  #left = TRIAL;
+  #sumMs = 0;
+  #pollingMs = 0;
+
+  get polls(): boolean {
+    return this.#polls;
+  }
+
+  /** The client's next packet came `milliseconds` after the reply. */
+  learn(milliseconds: number): void {
+    // It waited for its user, or had work to do.
+    if (milliseconds >= AWAKE_MS) return;
+    this.#sumMs += milliseconds;
+    this.#left -= 1;
+    if (this.#left === 0) this.#next();
+  }
+
+  #next(): void {
+    const sumMs = this.#sumMs;
+    this.#sumMs = 0;
+    switch (this.#phase) {
+      case 'try polling':
+        this.#pollingMs = sumMs;
+        this.#enter('try sleeping', TRIAL, false);
+        return;
+      case 'try sleeping':
+        this.#enter('settled', SETTLED, this.#pollingMs <= sumMs);
+        return;
+      case 'settled':
+        this.#enter('try polling', TRIAL, true);
+    }
+  }
+
+  #enter(phase: Phase, exchanges: number, polls: boolean): void {
+    this.#phase = phase;
+    this.#left = exchanges;
+    this.#polls = polls;
+  }
+}
+
+/** One connection's. */
 export class Wakefulness {
+  readonly #choice: PollingChoice;
   #until = 0;
   #isAwake = false;
+  /** When the last reply went; undefined once the client has spoken again. */
+  #repliedAt: number | undefined;
 
-  /** A packet has come or a stop reply has gone: the client is likely to speak again soon. */
-  stayAwake(): void {
-    this.#until = performance.now() + AWAKE_MS;
-    if (this.#isAwake) return;
+  constructor(choice: PollingChoice) {
+    this.#choice = choice;
+  }
+
+  /** A reply has gone: the client is likely to speak again soon. */
+  replied(): void {
+    this.#repliedAt = performance.now();
+    this.#until = this.#choice.polls ? this.#repliedAt + AWAKE_MS : 0;
+    if (this.#isAwake || !this.#choice.polls) return;
     this.#isAwake = true;
     this.#poll();
+  }
+
+  /** The client has spoken. */
+  heard(): void {
+    if (this.#repliedAt === undefined) return;
+    this.#choice.learn(performance.now() - this.#repliedAt);
+    this.#repliedAt = undefined;
   }
 
   #poll(): void {
