@@ -5,46 +5,66 @@
  */
 import { bytesToHex } from './hex.ts';
 
-const SPECIAL = new Uint8Array(256);
-for (const character of '#$}*') SPECIAL[character.charCodeAt(0)] = 1;
+const SPECIAL = Uint8Array.from(Buffer.from('#$}*'));
 const ESCAPE = 0x7d;
+/** Set in every special byte, clear behind its escape. */
+const ESCAPED_BIT = 0x20;
+/** What an escape changes in the sum of a packet's bytes. */
+const ESCAPED_CHANGE = ESCAPE - ESCAPED_BIT;
 const HEX_DIGITS = '0123456789abcdef';
 
 /** The bytes to put on the wire, in one piece, so that one write sends one packet. */
 export function encodePacket(payload: Uint8Array): Uint8Array {
-  const { escapes, sum } = measure(payload);
-  const frame = Buffer.allocUnsafe(payload.length + escapes + 4);
-  if (escapes === 0) frame.set(payload, 1);
-  close(frame, escapes === 0 ? sum : escapeInto(frame, payload));
+  const escapes = findSpecial(payload);
+  const frame = Buffer.allocUnsafe(payload.length + escapes.length + 4);
+  escapeInto(frame, payload, escapes);
+  close(frame, sumOf(payload) + escapes.length * ESCAPED_CHANGE);
   return frame;
 }
 
 /**
- * How many bytes need an escape, and the sum of all, modulo 256. Four at a time, since memory is read in
- * large pieces, and most of it is zero: 64 KiB took 0.7 ms byte by byte.
+ * Where the bytes stand that need an escape, in order. They are few in most memory, and `indexOf` looks at
+ * many bytes at a time: 5 us for 64 KiB, and two loads and an addition for each word take 20.
  */
-function measure(payload: Uint8Array): { readonly escapes: number; readonly sum: number } {
-  let escapes = 0;
+function findSpecial(payload: Uint8Array): readonly number[] {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const places: number[] = [];
+  for (const special of SPECIAL) {
+    for (let at = bytes.indexOf(special); at >= 0; at = bytes.indexOf(special, at + 1)) {
+      places.push(at);
+    }
+  }
+  return places.sort((left, right) => left - right);
+}
+
+/** The sum of all bytes. Four at a time, in two lanes: 64 KiB took 0.3 ms byte by byte. */
+function sumOf(bytes: Uint8Array): number {
   let sum = 0;
-  const isAligned = payload.byteOffset % 4 === 0;
-  const words = isAligned ? payload.length >>> 2 : 0;
-  const view = new Uint32Array(payload.buffer, isAligned ? payload.byteOffset : 0, words);
-  for (let index = 0; index < words; index++) {
-    const word = view[index]!;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const wholeWords = bytes.length & ~3;
+  for (let index = 0; index < wholeWords; index += 4) {
+    const word = view.getInt32(index, true);
+    // Most of memory is zero.
     if (word === 0) continue;
-    const first = word & 255;
-    const second = (word >>> 8) & 255;
-    const third = (word >>> 16) & 255;
-    const fourth = word >>> 24;
-    sum = (sum + first + second + third + fourth) | 0;
-    escapes += SPECIAL[first]! + SPECIAL[second]! + SPECIAL[third]! + SPECIAL[fourth]!;
+    const lanes = (word & 0xff00ff) + ((word >>> 8) & 0xff00ff);
+    sum = (sum + (lanes & 0xffff) + (lanes >>> 16)) | 0;
   }
-  for (let index = words * 4; index < payload.length; index++) {
-    const byte = payload[index]!;
-    sum += byte;
-    escapes += SPECIAL[byte]!;
+  for (let index = wholeWords; index < bytes.length; index++) sum += bytes[index]!;
+  return sum;
+}
+
+/** Puts the payload behind the frame's first byte: runs of ordinary bytes at once, escapes between. */
+function escapeInto(frame: Uint8Array, payload: Uint8Array, escapes: readonly number[]): void {
+  let at = 1;
+  let runStart = 0;
+  for (const place of escapes) {
+    frame.set(payload.subarray(runStart, place), at);
+    at += place - runStart;
+    frame[at++] = ESCAPE;
+    frame[at++] = payload[place]! ^ ESCAPED_BIT;
+    runStart = place + 1;
   }
-  return { escapes, sum };
+  frame.set(payload.subarray(runStart), at);
 }
 
 /** What the two hex digits of each byte add to a checksum. */
@@ -71,35 +91,15 @@ function close(frame: Uint8Array, sum: number): void {
   frame[end + 2] = HEX_DIGITS.charCodeAt(sum & 15);
 }
 
-/** Result: the sum of the bytes written. */
-function escapeInto(frame: Uint8Array, payload: Uint8Array): number {
-  let at = 1;
-  let sum = 0;
-  for (let index = 0; index < payload.length; index++) {
-    let byte = payload[index]!;
-    if (SPECIAL[byte] === 1) {
-      frame[at++] = ESCAPE;
-      sum += ESCAPE;
-      byte ^= 0x20;
-    }
-    frame[at++] = byte;
-    sum += byte;
-  }
-  return sum;
-}
-
-/** How many bytes longer than itself `payload` is on the wire. */
-export function countSpecial(payload: Uint8Array): number {
-  return measure(payload).escapes;
-}
-
 /** How many bytes from the start of `payload` on need at most `limitBytes` on the wire. */
 export function fittingLength(payload: Uint8Array, limitBytes: number): number {
-  if (payload.length + countSpecial(payload) <= limitBytes) return payload.length;
-  let size = 0;
-  for (let index = 0; index < payload.length; index++) {
-    size += 1 + SPECIAL[payload[index]!]!;
-    if (size > limitBytes) return index;
+  if (2 * payload.length <= limitBytes) return payload.length;
+  let length = Math.min(payload.length, limitBytes);
+  let escapes = 0;
+  for (const place of findSpecial(payload)) {
+    if (place >= length) break;
+    escapes += 1;
+    length = Math.min(length, limitBytes - escapes);
   }
-  return payload.length;
+  return length;
 }
