@@ -6,6 +6,7 @@ import { init, INIT_EXAMPLES, initOptions } from './commands/init.ts';
 import { monitor, MONITOR_EXAMPLES, monitorOptions } from './commands/monitor.ts';
 import { proxy, PROXY_EXAMPLES, proxyOptions } from './commands/proxy.ts';
 import { run, RUN_EXAMPLES, runOptions } from './commands/run.ts';
+import { sessions, sessionsOptions } from './commands/sessions.ts';
 import { serve, SERVE_EXAMPLES, serveOptions } from './commands/serve.ts';
 import { UsageError } from './listen-address.ts';
 import { ListenError } from './listener.ts';
@@ -47,6 +48,14 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
       },
     )
     .command(
+      'sessions',
+      'List the machines of a server with --sessions',
+      (builder) => sessionsOptions(builder),
+      async (options) => {
+        status = await sessions(options);
+      },
+    )
+    .command(
       'proxy <stub>',
       'Stand before an existing stub and add the threads of its guest',
       (builder) => proxyOptions(builder).example(PROXY_EXAMPLES),
@@ -62,7 +71,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
         status = init(options);
       },
     )
-    .demandCommand(1, 'Name a command: serve, run, monitor, proxy or init')
+    .demandCommand(1, 'Name a command: serve, run, monitor, sessions, proxy or init')
     .strict()
     .version(VERSION)
     .help()

@@ -3,7 +3,13 @@
  * without it.
  */
 export class DebuggerSeat {
+  /** What whoever comes too late is told: one line. */
+  readonly refusal: string;
   private holder: object | undefined;
+
+  constructor(refusal = 'another debugger is attached to this machine: detach it first') {
+    this.refusal = refusal;
+  }
 
   /** False: somebody else is the debugger. Taking it twice is taking it once. */
   take(who: object): boolean {

@@ -5,11 +5,11 @@
  */
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { connectSession, type Connect } from './connection.ts';
 import { formatAddress, isLoopback, UsageError, type ListenAddress } from './listen-address.ts';
 import { Session } from './session.ts';
 import { Visitors, type Visitor } from './visitors.ts';
-import { PollingChoice, Wakefulness } from './wakefulness.ts';
-import type { SessionLog, SessionOptions, Transport } from './session-options.ts';
+import type { SessionLog, SessionOptions } from './session-options.ts';
 
 /** Every packet, acknowledgement or break-in begins with one of these. */
 const FIRST_BYTES = Buffer.from('+-$\x03');
@@ -20,10 +20,13 @@ export class ListenError extends Error {
 }
 
 export interface ListenerOptions {
-  readonly session: Omit<SessionOptions, 'log'>;
+  /** What is behind a socket: a session of the one target, or something of the caller's. */
+  readonly session: Omit<SessionOptions, 'log'> | Connect;
   readonly allowRemote: boolean;
   /** How long a connection may say nothing at all; see `Visitors`. */
   readonly silenceMs?: number;
+  /** How many debuggers there may be at once. */
+  readonly debuggers?: number;
   /** A logger for connection number `connection`, counted from 1. */
   readonly logFor: (connection: number) => SessionLog;
 }
@@ -55,12 +58,12 @@ export class Listener {
       );
     }
     if (address.kind === 'unix') await removeStaleSocket(address.path);
-    const visitors = new Visitors<SocketVisitor>(options.silenceMs);
-    const polling = new PollingChoice();
+    const visitors = new Visitors<SocketVisitor>(options.silenceMs, options.debuggers);
+    const { session } = options;
+    const connect = typeof session === 'function' ? session : connectSession(session);
     let connections = 0;
     const server = createServer({ noDelay: true }, (socket) => {
-      const session = { ...options.session, log: options.logFor(++connections) };
-      serveSocket(socket, session, visitors, new Wakefulness(polling));
+      serveSocket(socket, connect, options.logFor(++connections), visitors);
     });
     await bind(server, address);
     return new Listener(boundAddress(server, address), server, visitors);
@@ -151,27 +154,15 @@ interface SocketVisitor extends Visitor {
 
 function serveSocket(
   socket: Socket,
-  options: SessionOptions,
+  connect: Connect,
+  log: SessionLog,
   visitors: Visitors<SocketVisitor>,
-  wakefulness: Wakefulness,
 ): void {
-  const { log, seat } = options;
-  const transport: Transport = {
-    write: (bytes) => {
-      socket.write(bytes);
-      wakefulness.replied();
-    },
-    get backlogBytes() {
-      return socket.writableLength;
-    },
-    close: () => socket.destroySoon(),
-    abort: () => socket.destroy(),
-  };
-  const session = new Session(options, transport);
+  const connection = connect(socket, log);
   const visitor: SocketVisitor = {
     socket,
     get isWanted() {
-      return seat.isHeldBy(session);
+      return connection.isWanted;
     },
     sendAway: (why) => {
       log.info({}, `closed a connection: ${why}`);
@@ -186,16 +177,13 @@ function serveSocket(
       socket.destroy();
       return;
     }
-    session.receive(first);
-    socket.on('data', (bytes: Buffer) => {
-      wakefulness.heard();
-      session.receive(bytes);
-    });
+    connection.receive(first);
+    socket.on('data', (bytes: Buffer) => connection.receive(bytes));
   });
   socket.on('error', (error) => log.debug({ err: error }, 'connection failed'));
   socket.once('close', () => {
     visitors.leave(visitor);
-    void session.dispose();
+    void connection.closed();
   });
 }
 

@@ -9,8 +9,8 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface Logs {
   readonly main: Logger;
-  /** For one connection; its `trace` is the packet trace. */
-  forConnection(connection: number): Logger;
+  /** For one connection or session; its `trace` is the packet trace. */
+  forConnection(number: number, kind?: 'connection' | 'session'): Logger;
 }
 
 /** Written synchronously: what was logged is there, however the process ends. */
@@ -19,8 +19,8 @@ export async function openLogs(level: LogLevel, tracesPackets: boolean): Promise
   const main = pino({ level, base: null }, stream);
   return {
     main,
-    forConnection: (connection) =>
-      main.child({ connection }, tracesPackets ? { level: 'trace' } : {}),
+    forConnection: (number, kind = 'connection') =>
+      main.child({ [kind]: number }, tracesPackets ? { level: 'trace' } : {}),
   };
 }
 

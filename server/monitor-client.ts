@@ -5,6 +5,7 @@
 import { Socket, type SocketConnectOpts } from 'node:net';
 import NetReconnect from 'node-net-reconnect';
 import { formatAddress, type ListenAddress } from './listen-address.ts';
+import { MONITOR_FEATURE } from './monitor-feature.ts';
 import { PacketFraming } from './rsp/framing.ts';
 import { textToHex } from './rsp/hex.ts';
 import { encodePacket } from './rsp/packet-writer.ts';
@@ -57,7 +58,7 @@ export class MonitorClient {
   /** Sends one command; its output is printed as it arrives. Throws `ConnectionLost`. */
   async run(commandLine: string): Promise<MonitorAnswer> {
     await this.connected.promise;
-    await this.request('qSupported:error-message+');
+    await this.request(`qSupported:error-message+;${MONITOR_FEATURE}`);
     let payload = await this.request(`qRcmd,${textToHex(commandLine)}`);
     while (payload[0] === 0x4f && payload.toString('latin1') !== 'OK') {
       this.print(Buffer.from(payload.toString('latin1', 1), 'hex').toString('utf8'));

@@ -31,7 +31,6 @@ const QUEUED_OVERHEAD_BYTES = 64;
 
 const ACK = Buffer.from('+');
 const NACK = Buffer.from('-');
-const BUSY = 'another debugger is attached to this machine: detach it first';
 
 type QueuedEvent = Extract<FramingEvent, { kind: 'packet' | 'damaged' | 'too-long' }>;
 
@@ -236,8 +235,9 @@ export class Session {
   private refuse(use: PacketUse): Reply | undefined {
     if (use === 'any') return undefined;
     this.log.info({}, 'refused a second debugger');
+    const { refusal } = this.options.seat;
     if (use !== 'gdb-handshake') this.context.afterReply(() => this.transport.close());
-    return use === 'lldb-handshake' ? reply.silent : reply.errorText(BUSY);
+    return use === 'lldb-handshake' ? reply.silent : reply.errorText(refusal);
   }
 
   /** A debugger finds a halted target, as every client expects of a stub. */

@@ -5,8 +5,8 @@
  * the one goes that has been unheard for longest, those that never spoke first, the debugger never.
  */
 
-/** One debugger and a few monitor clients are all that is needed. */
-const MOST_VISITORS = 64;
+/** Beside the first debugger: a few monitor clients are all that is needed. */
+const MOST_OTHERS = 63;
 /** Every client speaks as soon as it is connected; a person with netcat takes a moment. */
 const SILENCE_MS = 30_000;
 
@@ -22,9 +22,12 @@ export class Visitors<V extends Visitor> {
   /** By the time when they were last heard, longest ago first. */
   private readonly talking = new Set<V>();
   private readonly silenceMs: number;
+  private readonly mostVisitors: number;
 
-  constructor(silenceMs = SILENCE_MS) {
+  /** `debuggers`: how many there may be at once. */
+  constructor(silenceMs = SILENCE_MS, debuggers = 1) {
     this.silenceMs = silenceMs;
+    this.mostVisitors = MOST_OTHERS + debuggers;
   }
 
   get present(): readonly V[] {
@@ -32,7 +35,7 @@ export class Visitors<V extends Visitor> {
   }
 
   enter(visitor: V): void {
-    if (this.silent.size + this.talking.size >= MOST_VISITORS) this.makeRoom();
+    if (this.silent.size + this.talking.size >= this.mostVisitors) this.makeRoom();
     const patience = setTimeout(() => {
       this.sendAway(visitor, 'it says nothing');
     }, this.silenceMs);

@@ -19,12 +19,11 @@ function targets(address: Exclude<ListenAddress, { kind: 'stdio' }>): {
 export function banner(
   address: Exclude<ListenAddress, { kind: 'stdio' }>,
   image: string,
-  isWaiting: boolean,
+  state: string,
 ): string {
   const { gdb, lldb } = targets(address);
-  const state = isWaiting ? 'halted before the first instruction' : 'running';
   return [
-    `exoscope: listening on ${formatAddress(address)}; the machine is ${state}`,
+    `exoscope: listening on ${formatAddress(address)}; ${state}`,
     `  gdb -ex 'target remote ${gdb}'`,
     `  lldb -o '${lldb}' ${image}`,
     '',

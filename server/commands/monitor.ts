@@ -2,15 +2,23 @@
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import type { Argv } from 'yargs';
-import { parseAddress, UsageError } from '../listen-address.ts';
+import { parseAddress, UsageError, type ListenAddress } from '../listen-address.ts';
 import { ConnectionLost, MonitorClient } from '../monitor-client.ts';
 import { EXIT } from './exit-status.ts';
 
 export const MONITOR_EXAMPLES: readonly [string, string][] = [
   ['$0 monitor threads', "the guest's threads"],
   ['$0 monitor forks 3 --connect unix:/tmp/exo.sock', 'the third fork in full'],
+  ['$0 monitor --session 3 threads', 'of one session of a server with --sessions'],
   ['$0 monitor processes --follow 2', 'every two seconds, also across restarts of the server'],
 ];
+
+export const CONNECT_OPTION = {
+  type: 'string',
+  describe: 'HOST:PORT or unix:PATH of the server',
+  default: '127.0.0.1:1234',
+  requiresArg: true,
+} as const;
 
 export function monitorOptions<Arguments>(parser: Argv<Arguments>) {
   return parser
@@ -20,10 +28,10 @@ export function monitorOptions<Arguments>(parser: Argv<Arguments>) {
       demandOption: true,
       describe: 'The command and its arguments; `help` lists all',
     })
-    .option('connect', {
-      type: 'string',
-      describe: 'HOST:PORT or unix:PATH of the server',
-      default: '127.0.0.1:1234',
+    .option('connect', CONNECT_OPTION)
+    .option('session', {
+      type: 'number',
+      describe: 'Of a server with --sessions: the number of a session',
       requiresArg: true,
     })
     .option('follow', {
@@ -36,30 +44,41 @@ export function monitorOptions<Arguments>(parser: Argv<Arguments>) {
 export interface MonitorArguments {
   readonly command: readonly (string | number)[];
   readonly connect: string;
+  readonly session?: number | undefined;
   readonly follow?: number | undefined;
 }
 
 export async function monitor(options: MonitorArguments): Promise<number> {
-  const address = parseAddress(options.connect);
-  if (address.kind === 'stdio') throw new UsageError('--connect stdio: HOST:PORT or unix:PATH');
-  const { follow } = options;
+  const address = parseServerAddress(options.connect);
+  const { follow, session } = options;
+  if (session !== undefined && !(Number.isInteger(session) && session > 0)) {
+    throw new UsageError('--session: a number that `exoscope sessions` lists is expected');
+  }
   if (follow !== undefined && !(follow > 0)) throw new UsageError('--follow: seconds expected');
   const client = new MonitorClient(address, print, follow !== undefined);
   try {
-    const commandLine = options.command.join(' ');
+    const words = session === undefined ? [] : ['session', session];
+    const commandLine = [...words, ...options.command].join(' ');
     return follow === undefined
-      ? await runOnce(client, commandLine)
+      ? await runMonitorOnce(client, commandLine)
       : await runForEver(client, commandLine, follow * 1000);
   } finally {
     client.dispose();
   }
 }
 
+/** Of `--connect`. Throws `UsageError`. */
+export function parseServerAddress(text: string): Exclude<ListenAddress, { kind: 'stdio' }> {
+  const address = parseAddress(text);
+  if (address.kind === 'stdio') throw new UsageError('--connect stdio: HOST:PORT or unix:PATH');
+  return address;
+}
+
 function print(text: string): void {
   process.stdout.write(text);
 }
 
-async function runOnce(client: MonitorClient, commandLine: string): Promise<number> {
+async function runMonitorOnce(client: MonitorClient, commandLine: string): Promise<number> {
   try {
     const answer = await client.run(commandLine);
     if (answer.kind === 'done') return EXIT.success;

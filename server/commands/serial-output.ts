@@ -24,11 +24,15 @@ export class SerialOutput {
   static open(destination: string): SerialOutput {
     if (destination === 'none') return new SerialOutput(undefined, false);
     if (destination === 'stdio') return new SerialOutput(process.stdout, false);
-    const path = /^file:(.+)$/s.exec(destination)?.[1];
-    if (path === undefined) {
-      throw new UsageError(`--serial ${destination}: none of stdio, file:PATH and none`);
-    }
+    SerialOutput.check(destination);
+    const path = destination.slice('file:'.length);
     return new SerialOutput(createWriteStream(path), true);
+  }
+
+  /** Throws `UsageError` for what `open` cannot open. */
+  static check(destination: string): void {
+    if (destination === 'none' || destination === 'stdio' || /^file:./s.test(destination)) return;
+    throw new UsageError(`--serial ${destination}: none of stdio, file:PATH and none`);
   }
 
   /** The output is lost from here on, e.g. EPIPE: whoever read it has gone. */

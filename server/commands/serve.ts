@@ -4,27 +4,18 @@
  */
 import { relative } from 'node:path';
 import type { Argv } from 'yargs';
-import { DebuggerSeat } from '../debugger-seat.ts';
 import { formatAddress, parseAddress, type ListenAddress } from '../listen-address.ts';
 import { Listener, serveStdio } from '../listener.ts';
 import { LOG_LEVELS, openLogs, type LogLevel, type Logs } from '../log.ts';
-import { VERSION } from '../package-root.ts';
-import { PACKET_CHAPTERS } from '../packets/index.ts';
-import { PacketRegistry } from '../packets/registry.ts';
 import { runUnattended } from '../session-context.ts';
-import type { SessionOptions } from '../session-options.ts';
-import { MachineTarget } from '../target/machine-target.ts';
-import type { TargetStop } from '../target/target.ts';
 import { banner } from './banner.ts';
 import { TerminalConsole } from './console.ts';
+import { EndOfService } from './end-of-service.ts';
 import { EXIT } from './exit-status.ts';
-import {
-  bootMachine,
-  machineArguments,
-  readImage,
-  type MachineArguments,
-} from './machine-arguments.ts';
+import { machineArguments, readImage, type MachineArguments } from './machine-arguments.ts';
+import { serveFleet } from './serve-fleet.ts';
 import { SerialOutput } from './serial-output.ts';
+import { serveMachine, type ServedMachine } from './served-machine.ts';
 import { readSymbolFiles } from './symbol-arguments.ts';
 
 export const SERVE_EXAMPLES: readonly [string, string][] = [
@@ -32,6 +23,7 @@ export const SERVE_EXAMPLES: readonly [string, string][] = [
   ['$0 serve kernel.elf --wait --listen 127.0.0.1:0', 'halt at the entry; any free port'],
   ['$0 serve --listen unix:/tmp/exo.sock --console', 'a Unix socket; type to the guest'],
   ['$0 serve stripped.elf --symbols kernel.elf', 'symbols from another file'],
+  ['$0 serve --sessions 8', 'eight debuggers at once, a machine for each'],
   ["gdb -ex 'target remote | $0 serve --listen stdio'", 'let gdb start the server'],
 ];
 
@@ -60,14 +52,19 @@ export function serveOptions<Arguments>(parser: Argv<Arguments>) {
     })
     .option('serial', {
       type: 'string',
-      describe: 'Where COM1 goes: stdio, file:PATH or none',
-      defaultDescription: 'stdio; none with --listen stdio',
+      describe: 'Where COM1 goes: stdio, file:PATH (with --sessions: PATH-NUMBER) or none',
+      defaultDescription: 'stdio; none with --listen stdio and with --sessions',
       requiresArg: true,
     })
     .option('console', {
       type: 'boolean',
       describe: 'Send what is typed to the guest; Ctrl-A x leaves',
       default: false,
+    })
+    .option('sessions', {
+      type: 'number',
+      describe: 'A machine of its own for each of so many debuggers, from its first instruction on',
+      requiresArg: true,
     })
     .option('log-level', {
       choices: LOG_LEVELS,
@@ -88,6 +85,7 @@ export interface ServeArguments extends MachineArguments {
   readonly onDetach: 'run' | 'halt';
   readonly serial?: string | undefined;
   readonly console: boolean;
+  readonly sessions?: number | undefined;
   readonly logLevel: LogLevel;
   readonly tracePackets: boolean;
 }
@@ -95,38 +93,32 @@ export interface ServeArguments extends MachineArguments {
 /** Serves until it is told to end; resolves with the process's exit status. */
 export async function serve(options: ServeArguments): Promise<number> {
   const address = parseAddress(options.listen);
+  if (options.sessions !== undefined) {
+    return serveFleet({ ...options, sessions: options.sessions }, address);
+  }
   const image = readImage(options.image);
   const symbolFiles = readSymbolFiles(options.symbols);
   const logs = await openLogs(options.logLevel, options.tracePackets);
   const usesStdio = address.kind === 'stdio';
   const serial = SerialOutput.open(options.serial ?? (usesStdio ? 'none' : 'stdio'));
   const end = new EndOfService();
-  const machine = bootMachine(options, image, {
-    onSerialOutput: serial.write,
-    onNote: (note) => logs.main.info(note),
-  });
-  const target = new MachineTarget({
-    machine,
+  const session = serveMachine({
+    machine: options,
     image,
-    imageName: options.image,
     symbolFiles,
-    onQuit: () => end.come(),
-  });
-  const session = {
-    target,
-    registry: new PacketRegistry(PACKET_CHAPTERS),
-    seat: new DebuggerSeat(),
     onDetach: options.onDetach,
-    server: { name: 'exoscope', version: VERSION },
-  };
+    onSerialOutput: serial.write,
+    onQuit: () => end.come(),
+    log: logs.main,
+  });
+  const { target } = session;
   target.onStop((stop) => {
-    logStop(stop, logs);
     // A guest that reboots itself while nobody debugs goes on, as a PC does.
     const isReboot = stop.kind === 'stopped' && stop.cause.kind === 'reset';
     if (isReboot && session.seat.isFree) setImmediate(() => runUnattended(target));
   });
   try {
-    await serveSessions(address, options, session, logs, target, end);
+    await serveSessions(address, options, session, logs, end);
   } finally {
     target.dispose();
     await serial.dispose();
@@ -137,11 +129,11 @@ export async function serve(options: ServeArguments): Promise<number> {
 async function serveSessions(
   address: ListenAddress,
   options: ServeArguments,
-  session: Omit<SessionOptions, 'log'>,
+  session: ServedMachine,
   logs: Logs,
-  target: MachineTarget,
   end: EndOfService,
 ): Promise<void> {
+  const { target } = session;
   if (address.kind === 'stdio') {
     if (!options.wait) runUnattended(target);
     await Promise.race([serveStdio({ ...session, log: logs.forConnection(1) }), end.whenCome]);
@@ -153,7 +145,9 @@ async function serveSessions(
     logFor: (connection) => logs.forConnection(connection),
   });
   const bound = listener.address as typeof address;
-  process.stderr.write(banner(bound, relative('', options.image), options.wait));
+  const state = options.wait ? 'halted before the first instruction' : 'running';
+  const image = relative('', options.image);
+  process.stderr.write(banner(bound, image, `the machine is ${state}`));
   logs.main.debug({ address: formatAddress(bound) }, 'listening');
   const console = options.console
     ? new TerminalConsole(
@@ -167,33 +161,5 @@ async function serveSessions(
   } finally {
     console?.dispose();
     await listener.dispose();
-  }
-}
-
-/** The guest's end and its crashes are told on the terminal too; the server lives on. */
-function logStop(stop: TargetStop, logs: Logs): void {
-  if (stop.kind === 'exited') {
-    logs.main.warn(
-      `the guest has ended with status ${stop.status}; \`monitor reset\` boots it again`,
-    );
-  } else if (stop.message !== undefined) {
-    logs.main.warn(stop.message.trimEnd());
-  }
-}
-
-/** Ctrl-C, a termination signal, Ctrl-A x or `monitor quit`. */
-class EndOfService {
-  readonly whenCome: Promise<void>;
-  private resolve: () => void = () => undefined;
-
-  constructor() {
-    this.whenCome = new Promise((resolve) => (this.resolve = resolve));
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => this.come());
-    }
-  }
-
-  come(): void {
-    this.resolve();
   }
 }

@@ -4,14 +4,31 @@ import { UsageError } from '../listen-address.ts';
 import { readSymbolFile, type SymbolFile, type SymbolPlacement } from '../symbols/symbol-file.ts';
 import { readWholeFile } from './read-whole-file.ts';
 
+/** What one word named, as bytes: it can be handed to another process. */
+export interface SymbolArgument {
+  readonly path: string;
+  readonly placement: SymbolPlacement;
+  readonly content: Uint8Array;
+}
+
 /** Throws `UsageError` for a bad BASE, `ImageError` for a bad file: one line each. */
 export function readSymbolFiles(words: readonly string[]): SymbolFile[] {
+  return loadSymbolArguments(words).map(toSymbolFile);
+}
+
+/** Throws `UsageError` for a bad BASE, `ImageError` for a file that cannot be read. */
+export function loadSymbolArguments(words: readonly string[]): SymbolArgument[] {
   return words.map((word) => {
-    const { path, placement } = parseSymbolArgument(word);
-    const file = readSymbolFile(path, readWholeFile(path, 'symbol file'), placement);
-    if (typeof file !== 'string') return file;
-    throw new ImageError(`symbol file '${path}': ${file}`);
+    const argument = parseSymbolArgument(word);
+    return { ...argument, content: readWholeFile(argument.path, 'symbol file') };
   });
+}
+
+/** Throws `ImageError` for a file without symbols. */
+export function toSymbolFile({ path, placement, content }: SymbolArgument): SymbolFile {
+  const file = readSymbolFile(path, content, placement);
+  if (typeof file !== 'string') return file;
+  throw new ImageError(`symbol file '${path}': ${file}`);
 }
 
 /** The file's name ends at the last `@`. Throws `UsageError`. */

@@ -1,0 +1,62 @@
+/** A machine with all that a session wants of it: what `serve` makes once and each of `--sessions` anew. */
+import type { MachineView } from '../../machine/index.ts';
+import { DebuggerSeat } from '../debugger-seat.ts';
+import { VERSION } from '../package-root.ts';
+import { PACKET_CHAPTERS } from '../packets/index.ts';
+import { PacketRegistry } from '../packets/registry.ts';
+import type { SessionOptions } from '../session-options.ts';
+import type { SymbolFile } from '../symbols/symbol-file.ts';
+import { MachineTarget } from '../target/machine-target.ts';
+import type { TargetStop } from '../target/target.ts';
+import { bootMachine, type MachineArguments } from './machine-arguments.ts';
+
+export interface MachineToServe {
+  readonly machine: MachineArguments;
+  readonly image: Uint8Array;
+  readonly symbolFiles: readonly SymbolFile[];
+  readonly onDetach: 'run' | 'halt';
+  readonly onSerialOutput: (bytes: Uint8Array) => void;
+  /** `monitor quit`, after its answer has left. */
+  readonly onQuit: () => void;
+  readonly log: MachineLog;
+}
+
+interface MachineLog {
+  info(text: string): void;
+  warn(text: string): void;
+}
+
+/** What sessions are made of, but for their logs. */
+export interface ServedMachine extends Omit<SessionOptions, 'log'> {
+  readonly machine: MachineView;
+  readonly target: MachineTarget;
+}
+
+/** Boots the image, halted before its first instruction. Throws `ImageError` or `UsageError`. */
+export function serveMachine(options: MachineToServe): ServedMachine {
+  const { image, symbolFiles, onDetach, onQuit, log } = options;
+  const machine = bootMachine(options.machine, image, {
+    onSerialOutput: options.onSerialOutput,
+    onNote: (note) => log.info(note),
+  });
+  const imageName = options.machine.image;
+  const target = new MachineTarget({ machine, image, imageName, symbolFiles, onQuit });
+  target.onStop((stop) => logStop(stop, log));
+  return {
+    machine,
+    target,
+    registry: new PacketRegistry(PACKET_CHAPTERS),
+    seat: new DebuggerSeat(),
+    onDetach,
+    server: { name: 'exoscope', version: VERSION },
+  };
+}
+
+/** The guest's end and its crashes are told on the terminal too; the server lives on. */
+function logStop(stop: TargetStop, log: MachineLog): void {
+  if (stop.kind === 'exited') {
+    log.warn(`the guest has ended with status ${stop.status}; \`monitor reset\` boots it again`);
+  } else if (stop.message !== undefined) {
+    log.warn(stop.message.trimEnd());
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * The server's end of a session's process. A process and not a thread: what V8 cannot survive (a heap
+ * that is full in the wrong moment) or what the host's kernel ends for want of memory takes nothing
+ * else along, and a session can be ended whatever it does.
+ */
+import { fork, type ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { ImageError } from '../../machine/index.ts';
+import { UsageError } from '../listen-address.ts';
+import type { FromSession, MachineOrder, MonitorOutcome, SessionLook, SessionQuestion, ToSession } from './messages.ts'; // prettier-ignore
+
+/** How long a process may take to leave by itself, and to answer a question. */
+const PATIENCE_MS = 2000;
+
+/** What V8 does when its heap is full, and the host's kernel when its memory is. */
+const LIKELY_REASONS: Readonly<Partial<Record<NodeJS.Signals, string>>> = {
+  SIGABRT: 'its heap was full',
+  SIGKILL: 'the host was out of memory',
+};
+
+/** The machine's process could not be started, or does not answer: one line. */
+export class SessionError extends Error {
+  override readonly name = 'SessionError';
+}
+
+export interface SessionProcessOptions {
+  /** A module that speaks `messages.ts` and serves the debugger on descriptor 3. */
+  readonly script: string;
+  readonly order: MachineOrder;
+  /** A bound on the JavaScript heap, in MiB; guest RAM is not in it. */
+  readonly heapMegabytes: number;
+}
+
+export class SessionProcess {
+  /** Rejects with `ImageError`, `UsageError` or `SessionError`. */
+  readonly whenReady: Promise<void>;
+  /** How it ended, in words; undefined: as it was meant to. Never rejects. */
+  readonly whenEnded: Promise<string | undefined>;
+  /** The debugger's bytes, both ways. */
+  readonly channel: Socket;
+  private readonly child: ChildProcess;
+  private readonly questions = new Map<number, (answer: SessionLook | MonitorOutcome) => void>();
+  private asked = 0;
+  private isEnding = false;
+
+  constructor({ script, order, heapMegabytes }: SessionProcessOptions) {
+    this.child = fork(script, [], {
+      execArgv: [`--max-old-space-size=${heapMegabytes}`],
+      serialization: 'advanced',
+      stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'ipc'],
+    });
+    this.channel = this.child.stdio[3] as Socket;
+    this.channel.on('error', () => undefined);
+    this.whenEnded = new Promise((resolve) => {
+      this.child.once('error', (error) => resolve(error.message));
+      this.child.once('exit', (status, signal) => resolve(this.describeEnd(status, signal)));
+    });
+    this.whenReady = this.untilReady();
+    // Whoever waits for it hears of a failure; with nobody there it is no error of the server's.
+    this.whenReady.catch(() => undefined);
+    this.tell({ kind: 'boot', order });
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  begin(session: number): void {
+    this.tell({ kind: 'begin', session });
+  }
+
+  look(): Promise<SessionLook> {
+    return this.ask({ kind: 'look' }) as Promise<SessionLook>;
+  }
+
+  monitor(commandLine: string): Promise<MonitorOutcome> {
+    return this.ask({ kind: 'monitor', commandLine }) as Promise<MonitorOutcome>;
+  }
+
+  /** It leaves by itself, or is made to. */
+  end(): void {
+    if (this.isEnding) return;
+    this.isEnding = true;
+    this.channel.destroy();
+    if (this.child.connected) this.child.disconnect();
+    const impatience = setTimeout(() => this.child.kill('SIGKILL'), PATIENCE_MS);
+    void this.whenEnded.then(() => clearTimeout(impatience));
+  }
+
+  private untilReady(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.child.on('message', (message: FromSession) => {
+        if (message.kind === 'ready') resolve();
+        else if (message.kind === 'answer') this.questions.get(message.id)?.(message.answer);
+        else reject(new { image: ImageError, usage: UsageError }[message.reason](message.message));
+      });
+      void this.whenEnded.then((how) => {
+        reject(new SessionError(`the process of a session ${how ?? 'ended'} before it was ready`));
+      });
+    });
+  }
+
+  private tell(message: ToSession): void {
+    // Without a callback a process that is just ending would make this throw later.
+    if (this.child.connected) this.child.send(message, () => undefined);
+  }
+
+  private async ask(question: SessionQuestion): Promise<SessionLook | MonitorOutcome> {
+    const id = ++this.asked;
+    try {
+      return await new Promise((resolve, reject) => {
+        this.questions.set(id, resolve);
+        setTimeout(() => reject(new SessionError('it does not answer')), PATIENCE_MS).unref();
+        void this.whenEnded.then(() => reject(new SessionError('it has ended')));
+        this.tell({ kind: 'ask', id, question });
+      });
+    } finally {
+      this.questions.delete(id);
+    }
+  }
+
+  private describeEnd(status: number | null, signal: NodeJS.Signals | null): string | undefined {
+    if (status === 0 || this.isEnding) return undefined;
+    if (signal === null) return `ended with status ${status ?? ''}`;
+    const reason = LIKELY_REASONS[signal];
+    return `was ended by ${signal}${reason === undefined ? '' : ` (${reason}?)`}`;
+  }
+}
