@@ -3,19 +3,18 @@
  * to attach instead of 37, and at a stop none or one instead of two to four per thread.
  */
 import { ERRNO } from '../rsp/errno.ts';
-import { bytesToHex, textToHex } from '../rsp/hex.ts';
+import { textToHex } from '../rsp/hex.ts';
 import { reply, type Reply } from '../rsp/reply.ts';
-import type { TargetIdentity, TargetStop, TargetThread } from '../target/target.ts';
+import type { TargetIdentity, TargetThread } from '../target/target.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
+import { threadInfo, type Halt } from './lldb-stop.ts';
 import type { PacketContext } from './packet-context.ts';
-import { systemCallText, threadStopText } from './stop-reply.ts';
+import { threadStopText } from './stop-reply.ts';
 
 /** lldb divides its work by this; the machine has no limit of its own. */
 const WATCHPOINTS_OFFERED = 32;
 /** Saved register sets a client may hold; lldb holds one per expression. */
 const MAX_SAVED_REGISTERS = 64;
-/** The stack that `jThreadsInfo` sends along: two frames by frame pointer. */
-const STACK_BYTES = 64;
 
 /** `key:value;` for each pair. */
 function pairs(fields: Readonly<Record<string, string | number>>): Reply {
@@ -51,62 +50,9 @@ function processInfo(identity: TargetIdentity, thread: TargetThread): Reply {
   });
 }
 
-/** lldb wants numbers in decimal here, and addresses too. */
-async function threadInfo(
-  context: PacketContext,
-  thread: TargetThread,
-  stop: TargetStop | undefined,
-): Promise<object> {
-  const registers = await context.target.registers.expedited(thread.id);
-  const values = registers.map(({ number, bytes }) => [String(number), bytesToHex(bytes)]);
-  const isStopper = stop?.kind === 'stopped' && stop.thread === thread.id;
-  return {
-    tid: thread.id,
-    ...(thread.name === '' ? {} : { name: thread.name }),
-    ...(isStopper ? jsonReason(stop) : {}),
-    registers: Object.fromEntries(values) as Record<string, string>,
-    memory: await stackMemory(context, thread),
-  };
-}
-
-function jsonReason(stop: Extract<TargetStop, { kind: 'stopped' }>): object {
-  const { cause, signal } = stop;
-  const foreign = 'foreign' in cause ? cause.foreign : undefined;
-  if (foreign !== undefined) {
-    return { signal, reason: 'exception', description: foreign.description };
-  }
-  switch (cause.kind) {
-    case 'breakpoint':
-      return { signal, reason: 'breakpoint' };
-    case 'step':
-      return { signal, reason: 'trace' };
-    case 'exception':
-      return { signal, reason: 'exception', description: cause.description };
-    case 'system-call':
-      return { signal, reason: 'exception', description: systemCallText(cause) };
-    case 'watchpoint':
-      return { signal, reason: 'watchpoint', description: `${cause.address} 0` };
-    case 'interrupt':
-    case 'reset':
-      return { signal, reason: 'signal' };
-  }
-}
-
-/** The bytes at the frame pointer, from which lldb unwinds the first frames without asking. */
-async function stackMemory(context: PacketContext, thread: TargetThread): Promise<object[]> {
-  const { registers, memory } = context.target;
-  const frame = (await registers.expedited(thread.id)).find(({ number }) => number === 6);
-  if (frame?.bytes.length !== 8) return [];
-  const address = Buffer.from(frame.bytes).readBigUInt64LE();
-  const bytes = await memory.read(thread.id, address, STACK_BYTES);
-  // JSON numbers lose the low bits of a kernel address, so such a frame is left to a later `m`.
-  if (bytes.length === 0 || address > BigInt(Number.MAX_SAFE_INTEGER)) return [];
-  return [{ address: Number(address), bytes: bytesToHex(bytes) }];
-}
-
-function haltOf(context: PacketContext): TargetStop | undefined {
+function haltOf(context: PacketContext): Halt | undefined {
   const state = context.target.state();
-  return state.kind === 'halted' ? state.stop : undefined;
+  return state.kind === 'halted' && state.stop.kind === 'stopped' ? state.stop : undefined;
 }
 
 export const lldb: PacketChapter = {
@@ -203,7 +149,7 @@ export const lldb: PacketChapter = {
     definePacket({
       name: 'jThreadsInfo',
       syntax: 'jThreadsInfo',
-      purpose: 'all threads with reason, registers and stack in one round trip',
+      purpose: 'all threads with reason and registers in one round trip',
       async handle(fields, context) {
         fields.end();
         const stop = haltOf(context);
@@ -222,7 +168,7 @@ export const lldb: PacketChapter = {
         fields.end();
         const thread = await context.selection.one(id);
         const stop = haltOf(context);
-        if (stop?.kind !== 'stopped') return reply.error(ERRNO.EBUSY, 'the target is not halted');
+        if (stop === undefined) return reply.error(ERRNO.EBUSY, 'the target is not halted');
         return reply.text(await threadStopText(context, thread.id, stop));
       },
     }),

@@ -4,12 +4,25 @@
 import { ERRNO } from '../rsp/errno.ts';
 import { bytesToHex } from '../rsp/hex.ts';
 import { reply } from '../rsp/reply.ts';
+import type { Awaitable, ThreadNumber } from '../target/target.ts';
 import type { PacketChapter } from './definition.ts';
 import { definePacket } from './definition.ts';
+import type { PacketContext } from './packet-context.ts';
 import { refuseInFrame } from './tracepoints-frames.ts';
 
 /** More than any register number has; keeps a hostile number a small integer. */
 const MAX_REGISTER = 0xffff;
+
+/** What lldb hears of pointers that only one thread can follow (`Target.unambiguousPointers`). */
+export function forClient<Value extends Uint8Array | 'unavailable' | undefined>(
+  { client, holdings, target }: PacketContext,
+  thread: ThreadNumber,
+  value: Value,
+): Awaitable<Value | Uint8Array> {
+  const isOfFrame = holdings.traceFrame !== undefined;
+  if (!client.isLldb || isOfFrame || !(value instanceof Uint8Array)) return value;
+  return target.unambiguousPointers?.(thread, value) ?? value;
+}
 
 /** Hex with `xx` for the bytes that are not available. */
 function hexWithUnknown(bytes: Uint8Array, known: readonly boolean[]): string {
@@ -32,8 +45,9 @@ export const registers: PacketChapter = {
         const thread = await context.selection.suffixOrSelected(fields);
         fields.end();
         const { traceFrame } = context.holdings;
-        const { bytes, known } =
+        const { bytes: read, known } =
           traceFrame?.registers() ?? (await context.target.registers.readAll(thread));
+        const bytes = await forClient(context, thread, read);
         return known === undefined ? reply.hex(bytes) : reply.text(hexWithUnknown(bytes, known));
       },
     }),
@@ -63,10 +77,11 @@ export const registers: PacketChapter = {
         const thread = await context.selection.suffixOrSelected(fields);
         fields.end();
         const { traceFrame } = context.holdings;
-        const value =
+        const read =
           traceFrame === undefined
             ? await context.target.registers.read(thread, number)
             : traceFrame.register(number);
+        const value = await forClient(context, thread, read);
         if (value === undefined) return reply.error(ERRNO.EINVAL, 'no such register');
         return value === 'unavailable' ? reply.text('xxxxxxxxxxxxxxxx') : reply.hex(value);
       },

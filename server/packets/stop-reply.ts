@@ -1,15 +1,13 @@
 /**
  * Stop replies (GDB manual, "Stop Reply Packets"; lldb's additions from lldbgdbremote.md). Expedited
- * registers save gdb the `g` after each step; lldb also takes all threads and their pcs from here.
+ * registers save gdb the `g` after each step; lldb's own fields are in lldb-stop.ts.
  */
-import { bytesToHex, textToHex } from '../rsp/hex.ts';
 import { reply, type ImmediateReply } from '../rsp/reply.ts';
 import { formatThreadId } from '../rsp/thread-id.ts';
 import { whenKnown, type Awaitable } from '../target/awaitable.ts';
-import type { ForeignStop, RegisterValue, StopCause, TargetStop, TargetThread, ThreadNumber } from '../target/target.ts'; // prettier-ignore
+import type { RegisterValue, StopCause, TargetStop, TargetThread, ThreadNumber } from '../target/target.ts'; // prettier-ignore
+import { expedited, lldbReason, lldbStopFields, registerField, type Halt } from './lldb-stop.ts';
 import type { PacketContext } from './packet-context.ts';
-
-type Halt = Extract<TargetStop, { kind: 'stopped' }>;
 
 /**
  * The reply for the target's present stop. Selects the thread that it names. A target that answers at
@@ -37,8 +35,8 @@ export function threadStopText(
   const { target } = context;
   return whenKnown(target.threads(), (threads) => {
     const thread = threads.find(({ id }) => id === number) ?? placeholder(number);
-    return whenKnown(clientFields(context, thread, threads), (ofClient) => {
-      return whenKnown(target.registers.expedited(number), (registers) => {
+    return whenKnown(clientFields(context, thread, threads, stop), (ofClient) => {
+      return whenKnown(expedited(context, number), (registers) => {
         return stopText(context, thread, stop, ofClient, registers);
       });
     });
@@ -53,15 +51,13 @@ function stopText(
   registers: readonly RegisterValue[],
 ): string {
   const isStopper = thread.id === stop.thread;
-  let text = `T${(isStopper ? stop.signal : 0).toString(16).padStart(2, '0')}`;
+  const signal = client.isLldb ? lldbReason(stop).signal : stop.signal;
+  let text = `T${(isStopper ? signal : 0).toString(16).padStart(2, '0')}`;
   if (isStopper) for (const field of causeFields(stop.cause, client)) text += `${field};`;
   text += `thread:${formatThreadId(thread.process, thread.id, client.multiprocess)};`;
   for (const field of ofClient) text += `${field};`;
   if (thread.core !== undefined) text += `core:${thread.core.toString(16)};`;
-  if (client.isLldb && isStopper) for (const field of lldbReason(stop)) text += `${field};`;
-  for (const { number, bytes } of registers) {
-    text += `${number.toString(16).padStart(2, '0')}:${bytesToHex(bytes)};`;
-  }
+  for (const register of registers) text += `${registerField(register)};`;
   return text;
 }
 
@@ -92,64 +88,11 @@ function causeFields(cause: StopCause, client: PacketContext['client']): string[
   }
 }
 
-/** What only lldb wants to know of the thread. */
 function clientFields(
   context: PacketContext,
   thread: TargetThread,
   threads: readonly TargetThread[],
+  stop: Halt,
 ): Awaitable<readonly string[]> {
-  return context.client.isLldb ? lldbFields(context, thread, threads) : [];
-}
-
-async function lldbFields(
-  context: PacketContext,
-  thread: TargetThread,
-  threads: readonly TargetThread[],
-): Promise<string[]> {
-  const fields = thread.name === '' ? [] : [`hexname:${textToHex(thread.name)}`];
-  if (!context.client.threadsInStopReply) return fields;
-  const { registers } = context.target;
-  const counters: string[] = [];
-  for (const { id } of threads) {
-    const value = await registers.read(id, registers.programCounter);
-    // Written as a number, most significant digit first, unlike the expedited registers.
-    counters.push(value instanceof Uint8Array ? bytesToHex(Uint8Array.from(value).reverse()) : '0');
-  }
-  const ids = threads.map(({ id }) => id.toString(16));
-  return [...fields, `threads:${ids.join(',')}`, `thread-pcs:${counters.join(',')}`];
-}
-
-/** lldb's word for a stop, with a text for its user where lldb would print a bare signal. */
-export function lldbReason(stop: Halt): string[] {
-  switch (stop.cause.kind) {
-    case 'breakpoint':
-      return foreignReason(stop.cause.foreign) ?? ['reason:breakpoint'];
-    case 'step':
-      return ['reason:trace'];
-    case 'exception':
-      return ['reason:exception', `description:${textToHex(stop.cause.description)}`];
-    case 'system-call':
-      return ['reason:exception', `description:${textToHex(systemCallText(stop.cause))}`];
-    // A watchpoint is told by its `watch:` key, an interrupt and a reset by their signal.
-    case 'watchpoint':
-      return foreignReason(stop.cause.foreign) ?? [];
-    case 'interrupt':
-    case 'reset':
-      return [];
-  }
-}
-
-function foreignReason(foreign: ForeignStop | undefined): string[] | undefined {
-  if (foreign === undefined) return undefined;
-  return ['reason:exception', `description:${textToHex(foreign.description)}`];
-}
-
-/** For clients without a word of their own for it. */
-export function systemCallText({
-  phase,
-  number,
-  name,
-}: Extract<StopCause, { kind: 'system-call' }>): string {
-  const call = name === undefined ? `system call ${number}` : `system call ${name} (${number})`;
-  return phase === 'entry' ? `call to ${call}` : `returned from ${call}`;
+  return context.client.isLldb ? lldbStopFields(context, thread, threads, stop) : [];
 }

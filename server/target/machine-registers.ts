@@ -20,10 +20,21 @@ import {
 } from './register-table.ts';
 import type { RegisterValue, TargetRegisters, ThreadNumber } from './target.ts';
 
-const EXPEDITED = [REGISTER_NUMBER.rip, REGISTER_NUMBER.rsp, REGISTER_NUMBER.rbp];
+const EXPEDITED: readonly number[] = [
+  REGISTER_NUMBER.rip,
+  REGISTER_NUMBER.rsp,
+  REGISTER_NUMBER.rbp,
+];
+/** rax to r15 and eflags. */
+const GENERAL = REGISTERS.slice(0, REGISTER_NUMBER.rip + 2)
+  .map(({ number }) => number)
+  .filter((number) => !EXPEDITED.includes(number));
 
 export class MachineRegisters implements TargetRegisters {
   readonly programCounter = REGISTER_NUMBER.rip;
+  readonly stackPointer = REGISTER_NUMBER.rsp;
+  readonly framePointer = REGISTER_NUMBER.rbp;
+  readonly general = GENERAL;
   readonly #machine: MachineView & MachineControl;
   readonly #threads: MachineThreads;
   readonly #blocks: RegisterBlocks;

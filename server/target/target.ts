@@ -53,6 +53,13 @@ export interface TargetRegisters {
   write(thread: ThreadNumber, number: number, bytes: Uint8Array): Awaitable<boolean>;
   /** What a stop reply carries at once: rip, rsp and rbp save gdb the `g` of each step. */
   expedited(thread: ThreadNumber): Awaitable<readonly RegisterValue[]>;
+  /**
+   * gdb's numbers of the registers that lldb reads at nearly every stop, without the expedited ones;
+   * and of those whose memory it reads then. Absent: it asks for each.
+   */
+  readonly general?: readonly number[];
+  readonly stackPointer?: number;
+  readonly framePointer?: number;
 }
 
 export interface TargetMemory {
@@ -454,6 +461,15 @@ export interface Target {
   readonly monitor?: TargetMonitor;
   /** The region of virtual memory around `address`, as `thread` sees it. */
   readonly memoryRegion?: (thread: ThreadNumber, address: bigint) => Awaitable<MemoryRegion>;
+  /**
+   * Registers of a thread, one or the `g` block, with pointers to memory that another thread would see
+   * otherwise as addresses under which all see the same: for lldb, whose memory requests name no thread.
+   * Absent: all threads see the same memory.
+   */
+  readonly unambiguousPointers?: (
+    thread: ThreadNumber,
+    registers: Uint8Array,
+  ) => Awaitable<Uint8Array>;
   /** The XML of `qXfer:memory-map`, in virtual addresses; outside it gdb reads nothing. */
   readonly memoryMap?: () => Awaitable<string>;
   readonly osData?: readonly OsDataTable[];

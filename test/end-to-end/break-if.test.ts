@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
 import { collect, gdb } from './gdb.ts';
+import { lldb, monitorOfLldb } from './lldb.ts';
 import { MAIN, ServerProcess } from './server-process.ts';
 
 let server: ServerProcess;
@@ -28,22 +29,17 @@ describe.skipIf(missing('lldb-14'))('break-if and watch-if with lldb', () => {
     await server.serial('[INIT] forking a worker every second');
   });
 
-  const session = async (...commands: string[]): Promise<string> => {
-    const script = [`gdb-remote ${server.address}`, ...commands, 'quit'];
-    const options = script.flatMap((command) => ['-o', command]);
-    return (await collect('lldb-14', ['-x', '-b', ...options, 'kernel/images/kernel.elf'])).output;
-  };
-  const monitor = (line: string): string => `process plugin packet monitor ${line}`;
+  const session = (...commands: string[]) => lldb(server.address, ...commands);
 
   it('stops where the condition holds, with it as the reason, and goes on', async () => {
     const text = await session(
-      monitor('break-if sys_fork guest_pid == 1 && u64[rsp] == ret_rsp'),
+      monitorOfLldb('break-if sys_fork guest_pid == 1 && u64[rsp] == ret_rsp'),
       'continue',
       'bt 2',
       'continue',
-      monitor('break-if'),
-      monitor('break-if delete 1'),
-      monitor('break-if'),
+      monitorOfLldb('break-if'),
+      monitorOfLldb('break-if delete 1'),
+      monitorOfLldb('break-if'),
     );
     expect(text).toMatch(/^1: 0xffffffff80\w+ <sys_fork> when guest_pid == 1 && u64/m);
     expect(text).toMatch(
@@ -57,15 +53,12 @@ describe.skipIf(missing('lldb-14'))('break-if and watch-if with lldb', () => {
   });
 
   it('stops after the write that makes the condition of a watchpoint true', async () => {
-    // A batch of lldb's ends where a thread stops by an exception: what follows comes by -k.
-    const commands = [`gdb-remote ${server.address}`, monitor('watch-if timer_ticks 8 timer_ticks % 10 == 3'), 'continue']; // prettier-ignore
-    const afterwards = ['expression -- (long)timer_ticks % 10', monitor('watch-if'), 'quit'];
-    const options = [
-      ...commands.flatMap((command) => ['-o', command]),
-      ...afterwards.flatMap((command) => ['-k', command]),
-    ];
-    const image = 'kernel/images/kernel.elf';
-    const text = (await collect('lldb-14', ['-x', '-b', ...options, image])).output;
+    const text = await session(
+      monitorOfLldb('watch-if timer_ticks 8 timer_ticks % 10 == 3'),
+      'continue',
+      'expression -- (long)timer_ticks % 10',
+      monitorOfLldb('watch-if'),
+    );
     expect(text).toMatch(/stop reason = watch-if 1 of timer_ticks: timer_ticks % 10 == 3/);
     expect(text).toMatch(/frame #0: .*`timer_interrupt/);
     expect(text).toMatch(/\(long\) \$\d = 3$/m);
@@ -74,11 +67,11 @@ describe.skipIf(missing('lldb-14'))('break-if and watch-if with lldb', () => {
 
   it('says in one line what is wrong with a condition', async () => {
     const text = await session(
-      monitor('break-if sys_fork rdi = 5'),
-      monitor('break-if sys_fork nothing'),
-      monitor('break-if sys_fork'),
-      monitor('watch-if timer_ticks 0 1'),
-      monitor('break-if delete 7'),
+      monitorOfLldb('break-if sys_fork rdi = 5'),
+      monitorOfLldb('break-if sys_fork nothing'),
+      monitorOfLldb('break-if sys_fork'),
+      monitorOfLldb('watch-if timer_ticks 0 1'),
+      monitorOfLldb('break-if delete 7'),
       'detach',
     );
     expect(text).toContain('"=" sets nothing here: write "==" to compare (column 5)');
