@@ -51,7 +51,10 @@ export class MachineBreakpoints implements TargetBreakpoints {
 
   /** Code that is not valid is refused with EINVAL; what stood there before then stays. */
   insert(owner: BreakpointOwner, breakpoint: Breakpoint, code?: AgentCode): boolean {
-    const { lengthBytes } = breakpoint;
+    const { address, lengthBytes } = breakpoint;
+    if (!isCanonical(address)) {
+      throw new RemoteError(ERRNO.EINVAL, 'not an address at which the CPU can stop');
+    }
     const isWatch = watchKind(breakpoint.kind) !== undefined;
     if (isWatch && (lengthBytes < 1 || lengthBytes > MAXIMUM_WATCHED_BYTES)) return false;
     this.#own(owner, breakpoint, this.#compile(code));
@@ -201,4 +204,9 @@ function watchKind(kind: BreakpointKind): WatchKind | undefined {
 function keyOf({ kind, address, lengthBytes }: Breakpoint): string {
   const isWatch = watchKind(kind) !== undefined;
   return `${kind}:${address.toString(16)}:${isWatch ? lengthBytes : 0}`;
+}
+
+/** Bits 48–63 are copies of bit 47 (Intel SDM 1 §3.3.7.1); see also stack-windows.ts. */
+function isCanonical(address: bigint): boolean {
+  return BigInt.asUintN(64, BigInt.asIntN(48, address)) === address;
 }

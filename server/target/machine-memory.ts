@@ -1,9 +1,11 @@
 /**
  * Memory as the machine's threads see it: the one on the CPU through the CPU's page tables, any
- * other through its own. Also what is mapped where, merged into regions.
+ * other through its own; an address in a stack's window (stack-windows.ts) as the stack's thread does.
+ * Also what is mapped where, merged into regions.
  */
 import type { MachineControl, MachineView, PageMapping } from '../../machine/index.ts';
 import type { MachineThreads } from './machine-threads.ts';
+import { addressInWindow, type StackWindows, type WindowPlace } from './stack-windows.ts';
 import type { MemoryRegion, PhysicalMemoryAccess, TargetMemory, ThreadNumber } from './target.ts';
 
 const END_OF_MEMORY = 1n << 64n;
@@ -19,26 +21,49 @@ export class MachineMemory implements TargetMemory {
   };
   readonly #machine: MachineView & MachineControl;
   readonly #threads: MachineThreads;
+  readonly #windows: StackWindows;
   readonly #onWrite: () => void;
 
-  constructor(machine: MachineView & MachineControl, threads: MachineThreads, onWrite: () => void) {
+  constructor(
+    machine: MachineView & MachineControl,
+    threads: MachineThreads,
+    windows: StackWindows,
+    onWrite: () => void,
+  ) {
     this.#machine = machine;
     this.#threads = threads;
+    this.#windows = windows;
     this.#onWrite = onWrite;
   }
 
   read(thread: ThreadNumber, address: bigint, lengthBytes: number): Uint8Array {
+    const place = this.#windows.find(address);
+    if (place === undefined) return this.#read({ thread, address }, lengthBytes);
+    const bytes = this.#read(place, lengthBytes);
+    return this.#windows.pointersIn(place.thread, place.address, bytes);
+  }
+
+  #read({ thread, address }: WindowPlace, lengthBytes: number): Uint8Array {
     return this.#machine.readLinear(address, lengthBytes, this.#pageTables(thread));
   }
 
   write(thread: ThreadNumber, address: bigint, bytes: Uint8Array): number {
-    const written = this.#machine.writeLinear(address, bytes, this.#pageTables(thread));
+    const place = this.#windows.find(address) ?? { thread, address };
+    const tables = this.#pageTables(place.thread);
+    const written = this.#machine.writeLinear(place.address, bytes, tables);
     this.#onWrite();
     return written;
   }
 
   /** The run of pages with equal rights around an address, or the gap around it. */
   region(thread: ThreadNumber, address: bigint): MemoryRegion {
+    const place = this.#windows.find(address);
+    if (place === undefined) return this.#region(thread, address);
+    const region = this.#region(place.thread, place.address);
+    return { ...region, start: addressInWindow(place.thread, region.start) };
+  }
+
+  #region(thread: ThreadNumber, address: bigint): MemoryRegion {
     let gapStart = 0n;
     let region: RegionSoFar | undefined;
     for (const mapping of this.#machine.mappings(this.#pageTables(thread))) {

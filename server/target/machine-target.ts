@@ -31,6 +31,7 @@ import { offerSymbols } from './offered-symbols.ts';
 import { osDataTables } from './os-data-tables.ts';
 import { PlanRunner, type RunEnd } from './plan-runner.ts';
 import { planResume } from './resume-plan.ts';
+import { StackWindows } from './stack-windows.ts';
 import type {
   MemoryRegion,
   MonitorRequest,
@@ -91,6 +92,7 @@ export class MachineTarget implements Target {
   readonly #guest: GuestView;
   readonly #agent: MachineAgent;
   readonly #threads: MachineThreads;
+  readonly #windows: StackWindows;
   readonly #forks: ForkLog | undefined;
   readonly #pump: MachinePump;
   readonly #monitorCommands: MonitorCommands;
@@ -121,7 +123,8 @@ export class MachineTarget implements Target {
     this.#forks = kernel === undefined ? undefined : new ForkLog(machine, kernel);
     const forget = (): void => this.#guest.forget();
     this.registers = new MachineRegisters(machine, this.#threads, forget);
-    this.memory = new MachineMemory(machine, this.#threads, forget);
+    this.#windows = new StackWindows(machine, this.#threads);
+    this.memory = new MachineMemory(machine, this.#threads, this.#windows, forget);
     this.#agent = new MachineAgent(machine, this.#guest);
     this.breakpoints = new MachineBreakpoints(machine, this.#agent);
     this.tracepoints = new MachineTracepoints({
@@ -236,6 +239,9 @@ export class MachineTarget implements Target {
 
   readonly memoryRegion = (thread: ThreadNumber, address: bigint): MemoryRegion =>
     this.memory.region(thread, address);
+
+  readonly unambiguousPointers = (thread: ThreadNumber, registers: Uint8Array): Uint8Array =>
+    this.#windows.pointersIn(thread, 0n, registers);
 
   /** Power cycle; halted before the first instruction afterwards. */
   readonly restart = (): void => {
