@@ -104,6 +104,7 @@ export class SessionContext implements PacketContext {
     this.holdings.transfers.clear();
     this.holdings.traceFrame = undefined;
     await target.breakpoints.removeAllOf(this.owner);
+    target.processes?.end();
     target.catchSystemCalls?.('none');
     await target.tracepoints?.debuggerLeft();
     seat.release(this.owner);

@@ -245,8 +245,13 @@ export class Session {
     const { seat, target } = this.options;
     seat.take(this);
     this.log.info({}, 'debugger attached');
-    if (target.state().kind === 'halted') return;
-    await new Promise<void>((resolve) => {
+    if (target.state().kind !== 'halted') await this.halt();
+    if (this.context.client.processes) target.processes?.begin();
+  }
+
+  private halt(): Promise<void> {
+    const { target } = this.options;
+    return new Promise<void>((resolve) => {
       const remove = target.onStop(() => {
         remove();
         resolve();

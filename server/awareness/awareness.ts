@@ -100,6 +100,24 @@ export interface KernelModeGate {
   readonly exit: bigint;
 }
 
+/** What happens to processes in the kernel. `current` is the process of the thread on the CPU. */
+export type ProcessEvent =
+  /** `current` has made a child, which has not run yet. A vfork's parent is about to wait for it. */
+  | { readonly kind: 'fork' | 'vfork'; readonly childPid: number }
+  /** `current` goes on behind its vfork: the child has executed a program or ended. */
+  | { readonly kind: 'vfork-done' }
+  /** `current` has become another program, whose first instruction comes next. */
+  | { readonly kind: 'exec'; readonly entry: bigint }
+  /** A process ends. `waitStatus`: the low 7 bits are a signal, else the next 8 the exit code. */
+  | { readonly kind: 'exit'; readonly pid: number; readonly waitStatus: number };
+
+/** An instruction of the kernel at which something happens to a process. */
+export interface ProcessEventPoint {
+  readonly address: bigint;
+  /** What it is, seen before that instruction; undefined: nothing this time. */
+  readonly event: (register: (name: string) => bigint) => Walk<ProcessEvent | undefined>;
+}
+
 export interface KernelAwareness {
   /** e.g. `Exo-OS 0.1`. */
   readonly kernelName: string;
@@ -109,6 +127,8 @@ export interface KernelAwareness {
   /** Absent: there is none, or the image does not tell. */
   readonly kernelModeGate?: KernelModeGate;
   readonly forkEntryPoints: readonly ForkEntryPoint[];
+  /** Empty where the image does not tell. */
+  readonly processEventPoints: readonly ProcessEventPoint[];
   /** Names of the registers that a fork must carry over to the child unchanged, except rsp. */
   readonly capturedRegisterNames: readonly string[];
   /** Which thread the CPU executes; undefined: the kernel has none yet, or cannot be believed. */

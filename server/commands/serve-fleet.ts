@@ -33,6 +33,7 @@ export interface FleetArguments extends MachineArguments {
   readonly console: boolean;
   readonly logLevel: LogLevel;
   readonly tracePackets: boolean;
+  readonly processes: boolean;
 }
 
 /** Serves until it is told to end; resolves with the process's exit status. */
@@ -47,6 +48,7 @@ export async function serveFleet(options: FleetArguments, address: ListenAddress
     serial: options.serial ?? 'none',
     logLevel,
     tracePackets,
+    processes: options.processes,
   };
   const logs = await openLogs(logLevel, tracePackets);
   const pool = new SessionPool({

@@ -50,6 +50,11 @@ export function serveOptions<Arguments>(parser: Argv<Arguments>) {
       describe: 'What the machine does when its debugger detaches or vanishes',
       default: 'run' as const,
     })
+    .option('processes', {
+      type: 'boolean',
+      describe: "Show gdb the guest's processes as inferiors",
+      default: false,
+    })
     .option('serial', {
       type: 'string',
       describe: 'Where COM1 goes: stdio, file:PATH (with --sessions: PATH-NUMBER) or none',
@@ -83,6 +88,7 @@ export interface ServeArguments extends MachineArguments {
   readonly allowRemote: boolean;
   readonly wait: boolean;
   readonly onDetach: 'run' | 'halt';
+  readonly processes: boolean;
   readonly serial?: string | undefined;
   readonly console: boolean;
   readonly sessions?: number | undefined;
@@ -107,6 +113,7 @@ export async function serve(options: ServeArguments): Promise<number> {
     image,
     symbolFiles,
     onDetach: options.onDetach,
+    processes: options.processes,
     onSerialOutput: serial.write,
     onQuit: () => end.come(),
     log: logs.main,

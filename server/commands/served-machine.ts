@@ -1,6 +1,7 @@
 /** A machine with all that a session wants of it: what `serve` makes once and each of `--sessions` anew. */
 import type { MachineView } from '../../machine/index.ts';
 import { DebuggerSeat } from '../debugger-seat.ts';
+import { UsageError } from '../listen-address.ts';
 import { VERSION } from '../package-root.ts';
 import { PACKET_CHAPTERS } from '../packets/index.ts';
 import { PacketRegistry } from '../packets/registry.ts';
@@ -15,6 +16,8 @@ export interface MachineToServe {
   readonly image: Uint8Array;
   readonly symbolFiles: readonly SymbolFile[];
   readonly onDetach: 'run' | 'halt';
+  /** gdb has the guest's processes as inferiors. */
+  readonly processes: boolean;
   readonly onSerialOutput: (bytes: Uint8Array) => void;
   /** `monitor quit`, after its answer has left. */
   readonly onQuit: () => void;
@@ -41,6 +44,7 @@ export function serveMachine(options: MachineToServe): ServedMachine {
   });
   const imageName = options.machine.image;
   const target = new MachineTarget({ machine, image, imageName, symbolFiles, onQuit });
+  if (options.processes) wantProcesses(target);
   target.onStop((stop) => logStop(stop, log));
   return {
     machine,
@@ -52,11 +56,19 @@ export function serveMachine(options: MachineToServe): ServedMachine {
   };
 }
 
+/** Throws `UsageError` for a kernel whose processes the server does not know. */
+function wantProcesses({ processes }: MachineTarget): void {
+  if (processes === undefined) {
+    throw new UsageError('--processes needs a kernel that the server knows, with its symbols');
+  }
+  processes.isWanted = true;
+}
+
 /** The guest's end and its crashes are told on the terminal too; the server lives on. */
 function logStop(stop: TargetStop, log: MachineLog): void {
   if (stop.kind === 'exited') {
     log.warn(`the guest has ended with status ${stop.status}; \`monitor reset\` boots it again`);
-  } else if (stop.message !== undefined) {
+  } else if (stop.kind === 'stopped' && stop.message !== undefined) {
     log.warn(stop.message.trimEnd());
   }
 }

@@ -15,6 +15,8 @@ export interface MachineOrder {
   readonly serial: string;
   readonly logLevel: LogLevel;
   readonly tracePackets: boolean;
+  /** gdb has the guest's processes as inferiors. */
+  readonly processes: boolean;
 }
 
 /** What the server wants to know of a session; each has its answer. */

@@ -36,6 +36,7 @@ class SessionProcess {
       image: order.image,
       symbolFiles: order.symbols.map(toSymbolFile),
       onDetach: 'halt',
+      processes: order.processes,
       onSerialOutput: (bytes) => this.serial.write(bytes),
       onQuit: () => this.channel.destroySoon(),
       log: logs.main,

@@ -20,6 +20,7 @@ import { infoTssCommand } from './info-tss.ts';
 import { whyCommand } from './why.ts';
 import type { MonitorCommand } from './monitor-command.ts';
 import { processesCommand } from './processes.ts';
+import { processesAsInferiorsCommand } from './processes-as-inferiors.ts';
 import { quitCommand } from './quit.ts';
 import { resetCommand } from './reset.ts';
 import { returnAddressesCommand } from './retaddr.ts';
@@ -33,6 +34,7 @@ export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
   helpCommand(() => MONITOR_COMMANDS),
   threadsCommand,
   processesCommand,
+  processesAsInferiorsCommand,
   forksCommand,
   returnAddressesCommand,
   infoRegistersCommand,

@@ -26,6 +26,8 @@ export interface MonitorContext {
   /** The exceptions that stop the machine before they are delivered. */
   readonly catches?: ExceptionCatches;
   readonly conditionalStops?: ConditionalStops;
+  /** Whether the debugger has the guest's processes; absent: the server does not know them. */
+  readonly processes?: { isWanted: boolean; readonly isActive: boolean };
   /** Power cycle; a running machine goes on running. */
   reset(): void;
   /** Ends the server, when called; absent where that is not offered. */

@@ -61,7 +61,12 @@ export function findCommand(commands: readonly MonitorCommand[], line: string): 
   );
   // `i r` is `info registers` and not `icount r`: more words matched count for more.
   const longest = matches.filter(({ name }) => name.includes(' '));
-  const found = exact.length > 0 ? exact : longest.length > 0 ? longest : matches;
+  const candidates = longest.length > 0 ? longest : matches;
+  // `proc` is `processes` and not `processes-as-inferiors`.
+  const stem = candidates.filter(({ name }) =>
+    candidates.every((other) => other.name.startsWith(name)),
+  );
+  const found = exact.length > 0 ? exact : stem.length > 0 ? stem : candidates;
   if (found.length === 1) {
     const command = found[0]!;
     return { command, args: words.slice(command.name.split(' ').length) };

@@ -49,8 +49,13 @@ export function lldbReason({ cause, signal }: Halt): LldbReason {
       return { signal, reason: 'exception', description: systemCallText(cause) };
     case 'watchpoint':
       return { signal, reason: 'watchpoint', description: `${cause.address} 0` };
+    // Of these forks and execs are told to gdb only.
     case 'interrupt':
     case 'reset':
+    case 'fork':
+    case 'vfork':
+    case 'vfork-done':
+    case 'exec':
       return { signal, reason: 'signal' };
   }
 }

@@ -28,6 +28,8 @@ export interface ClientFeatures {
   hwbreak: boolean;
   errorMessages: boolean;
   hexErrorStrings: boolean;
+  /** It takes several processes and stops at their forks and execs, and the target offers them. */
+  processes: boolean;
   /** lldb's `QListThreadsInStopReply`. */
   threadsInStopReply: boolean;
   /** `Qqemu.PhyMemMode:1`: memory packets carry physical addresses. */
@@ -43,6 +45,7 @@ export function unknownClient(): ClientFeatures {
     hwbreak: false,
     errorMessages: false,
     hexErrorStrings: false,
+    processes: false,
     threadsInStopReply: false,
     physicalMemory: false,
   };

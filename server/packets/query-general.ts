@@ -8,6 +8,8 @@ import { reply } from '../rsp/reply.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import { PACKET_SIZE } from './packet-context.ts';
 
+/** gdb has all of them; lldb 14 follows forks, but not execs, and takes one process for all. */
+const PROCESS_FEATURES = ['fork-events+', 'vfork-events+', 'exec-events+'];
 const LARGEST_SYSTEM_CALL = 0xffff_ffff;
 const MOST_SYSTEM_CALLS = 4096;
 
@@ -28,9 +30,14 @@ export const queries: PacketChapter = {
         client.swbreak = offered.has('swbreak+');
         client.hwbreak = offered.has('hwbreak+');
         client.errorMessages = offered.has('error-message+');
+        client.processes =
+          context.target.processes?.isWanted === true &&
+          [...PROCESS_FEATURES, 'multiprocess+'].every((feature) => offered.has(feature));
         const size = `PacketSize=${PACKET_SIZE.toString(16)}`;
         const features = ['multiprocess+', 'swbreak+', 'hwbreak+', 'error-message+'];
-        return reply.text([size, ...features, ...context.announcements].join(';'));
+        const ofProcesses = client.processes ? PROCESS_FEATURES : [];
+        const announced = [size, ...features, ...ofProcesses, ...context.announcements];
+        return reply.text(announced.join(';'));
       },
     }),
     definePacket({

@@ -6,6 +6,7 @@ import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { FieldReader } from '../rsp/field-reader.ts';
 import { littleEndian64 } from '../rsp/hex.ts';
 import { reply, type Reply } from '../rsp/reply.ts';
+import type { ThreadId } from '../rsp/thread-id.ts';
 import type { ResumeAction, TargetStop, ThreadResume } from '../target/target.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import type { PacketContext } from './packet-context.ts';
@@ -83,8 +84,11 @@ async function readActions(fields: FieldReader, context: PacketContext): Promise
     const id = fields.accepts(':') ? fields.threadId() : { thread: 'all' as const };
     const all = await context.target.threads();
     const named = await context.selection.matching(id);
+    const process = wholeProcess(id, context);
     if (action === undefined) {
       for (const thread of named) stopped.add(thread.id);
+    } else if (process !== undefined && stopped.size === 0) {
+      resumed.push({ threads: 'all', process, action });
     } else if (named.length === all.length && stopped.size === 0) {
       resumed.push({ threads: 'all', action });
     } else {
@@ -93,6 +97,15 @@ async function readActions(fields: FieldReader, context: PacketContext): Promise
     }
   }
   return resumed;
+}
+
+/** The process that `pPID.-1` names, where the target has more than one. */
+function wholeProcess(
+  { process, thread }: ThreadId,
+  { target }: PacketContext,
+): number | undefined {
+  const isWhole = target.processes?.isActive === true && thread === 'all';
+  return isWhole && typeof process === 'number' ? process : undefined;
 }
 
 export const resuming: PacketChapter = {

@@ -3,8 +3,19 @@
  * detaches, because lldb's `quit` sends `k` without asking and gdb's `kill` is one word.
  */
 import { ERRNO } from '../rsp/errno.ts';
+import type { FieldReader } from '../rsp/field-reader.ts';
 import { reply } from '../rsp/reply.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
+import type { PacketContext } from './packet-context.ts';
+import { stopReply } from './stop-reply.ts';
+
+/** Lets one process go; with the last one, or where there is only one, the connection ends. */
+async function detachProcess(fields: FieldReader, context: PacketContext): Promise<boolean> {
+  const process = fields.length(0x7fff_ffff);
+  await context.selection.matching({ process, thread: 'all' });
+  const { processes } = context.target;
+  return processes?.isActive === true && processes.detach(process);
+}
 
 export const sessions: PacketChapter = {
   title: 'Detaching, killing, restarting',
@@ -17,11 +28,9 @@ export const sessions: PacketChapter = {
       async handle(fields, context) {
         // lldb's `process detach --keep-stopped true` is `D1`.
         const stayHalted = fields.accepts('1');
-        if (fields.accepts(';')) {
-          const process = fields.length(0x7fff_ffff);
-          await context.selection.matching({ process, thread: 'all' });
-        }
+        const areOthersLeft = fields.accepts(';') && (await detachProcess(fields, context));
         fields.end();
+        if (areOthersLeft) return reply.ok;
         await (stayHalted ? context.detach({ stayHalted }) : context.detach());
         return reply.ok;
       },
@@ -45,10 +54,9 @@ export const sessions: PacketChapter = {
       isForRunningTarget: true,
       async handle(fields, context) {
         fields.expect(';');
-        const process = fields.length(0x7fff_ffff);
+        const areOthersLeft = await detachProcess(fields, context);
         fields.end();
-        await context.selection.matching({ process, thread: 'all' });
-        await context.detach();
+        if (!areOthersLeft) await context.detach();
         return reply.ok;
       },
     }),
@@ -67,8 +75,20 @@ export const sessions: PacketChapter = {
     definePacket({
       name: 'vAttach',
       syntax: 'vAttach;pid',
-      purpose: 'refused in words: the target is attached already',
-      handle: () => reply.error(ERRNO.EPERM, 'the target is attached already'),
+      purpose: 'take a guest process again (with processes as inferiors); else refused in words',
+      handle(fields, context) {
+        const { processes } = context.target;
+        if (processes?.isActive !== true) {
+          return reply.error(ERRNO.EPERM, 'the target is attached already');
+        }
+        fields.expect(';');
+        const process = fields.length(0x7fff_ffff);
+        fields.end();
+        const thread = processes.attach(process);
+        if (thread === undefined) return reply.error(ERRNO.ESRCH, `no process ${process}`);
+        const cause = { kind: 'interrupt' } as const;
+        return stopReply(context, { kind: 'stopped', thread, signal: 0, cause });
+      },
     }),
   ],
 };

@@ -2,10 +2,11 @@
  * Stop replies (GDB manual, "Stop Reply Packets"; lldb's additions from lldbgdbremote.md). Expedited
  * registers save gdb the `g` after each step; lldb's own fields are in lldb-stop.ts.
  */
+import { textToHex } from '../rsp/hex.ts';
 import { reply, type ImmediateReply } from '../rsp/reply.ts';
 import { formatThreadId } from '../rsp/thread-id.ts';
 import { whenKnown, type Awaitable } from '../target/awaitable.ts';
-import type { RegisterValue, StopCause, TargetStop, TargetThread, ThreadNumber } from '../target/target.ts'; // prettier-ignore
+import type { ProcessExit, RegisterValue, StopCause, TargetStop, TargetThread, ThreadNumber } from '../target/target.ts'; // prettier-ignore
 import { expedited, lldbReason, lldbStopFields, registerField, type Halt } from './lldb-stop.ts';
 import type { PacketContext } from './packet-context.ts';
 
@@ -15,12 +16,24 @@ import type { PacketContext } from './packet-context.ts';
  */
 export function stopReply(context: PacketContext, stop: TargetStop): Awaitable<ImmediateReply> {
   if (stop.kind === 'exited') {
-    const status = (stop.status & 0xff).toString(16).padStart(2, '0');
     const process = context.client.multiprocess ? `;process:${stop.process.toString(16)}` : '';
-    return reply.text(`W${status}${process}`);
+    return reply.text(`W${byteText(stop.status)}${process}`);
   }
+  if (stop.kind === 'process-exited') return exitReply(stop);
   context.selection.selectStopped(stop.thread);
   return whenKnown(threadStopText(context, stop.thread, stop), reply.text);
+}
+
+/** gdb hears of the end of a process that it has resumed, with its number. */
+function exitReply({ process, ending }: ProcessExit): ImmediateReply {
+  const isSignal = 'signal' in ending;
+  const value = isSignal ? ending.signal : ending.status;
+  const letter = isSignal ? 'X' : 'W';
+  return reply.text(`${letter}${byteText(value)};process:${process.toString(16)}`);
+}
+
+function byteText(value: number): string {
+  return (value & 0xff).toString(16).padStart(2, '0');
 }
 
 /**
@@ -80,6 +93,15 @@ function causeFields(cause: StopCause, client: PacketContext['client']): string[
     }
     case 'system-call':
       return [`syscall_${cause.phase}:${cause.number.toString(16)}`];
+    case 'fork':
+    case 'vfork': {
+      const { process, thread } = cause.child;
+      return [`${cause.kind}:${formatThreadId(process, thread, true)}`];
+    }
+    case 'vfork-done':
+      return ['vforkdone:'];
+    case 'exec':
+      return [`exec:${textToHex(cause.path)}`];
     case 'step':
     case 'interrupt':
     case 'reset':

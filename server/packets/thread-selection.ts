@@ -38,19 +38,26 @@ export class ThreadSelection {
     return this.generalProcess;
   }
 
+  /** The process of a thread, where the target has more than one. */
+  private processOf(thread: ThreadNumber): ProcessNumber {
+    const { processes } = this.target;
+    return processes?.isActive === true ? processes.of(thread) : ONLY_PROCESS;
+  }
+
   /**
    * A stop reply makes its thread the selected one: gdb assumes that and sends no `Hg`
    * (remote.c, record_currthread).
    */
   selectStopped(thread: ThreadNumber): void {
     this.general = thread;
+    this.generalProcess = this.processOf(thread);
   }
 
   async select(id: ThreadId): Promise<void> {
     if (id.thread === 'any' && id.process === 'any') id = ANY;
     if (id.thread === 'any' && id.process === undefined) {
       this.general = undefined;
-      this.generalProcess = ONLY_PROCESS;
+      this.generalProcess = this.processOf(await this.target.currentThread());
       return;
     }
     const thread = await this.one(id);

@@ -31,6 +31,11 @@ export function compileCode(
   };
 }
 
+/** The same, where `isMeant` says so. */
+export function restricted(code: BreakpointCode, isMeant: () => boolean): BreakpointCode {
+  return { ...code, isPlain: false, isMet: () => isMeant() && code.isMet() };
+}
+
 /** A command that fails says so and does not keep the others from running. */
 function runAll(commands: readonly AgentProgram[], environment: AgentEnvironment): void {
   for (const command of commands) {

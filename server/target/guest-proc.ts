@@ -54,6 +54,13 @@ export class GuestProc {
     return found?.name === 'exe' ? found.process.executable : undefined;
   }
 
+  /** What a guest process executes: where debuggers find it; undefined: it is not offered. */
+  executableOf(pid: number): string | undefined {
+    const { guest } = this.#options;
+    const process = guest.processes().items.find((candidate) => candidate.pid === pid);
+    return process && this.#guestProcess(process, []).executable;
+  }
+
   #find(path: string): { readonly process: FoundProcess; readonly name: string } | undefined {
     const match = /^\/proc\/([1-9]\d{0,9})\/([a-z]+)$/.exec(path);
     if (match === null) return undefined;

@@ -7,7 +7,7 @@ import type { MachineControl, WatchKind } from '../../machine/index.ts';
 import { AgentError } from '../agent/agent-error.ts';
 import type { AgentEnvironment } from '../agent/environment.ts';
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
-import { type BreakpointCode, compileCode } from './breakpoint-code.ts';
+import { type BreakpointCode, compileCode, restricted } from './breakpoint-code.ts';
 import {
   BREAKPOINT_KIND,
   type AgentCode,
@@ -49,15 +49,24 @@ export class MachineBreakpoints implements TargetBreakpoints {
     this.#environment = environment;
   }
 
-  /** Code that is not valid is refused with EINVAL; what stood there before then stays. */
-  insert(owner: BreakpointOwner, breakpoint: Breakpoint, code?: AgentCode): boolean {
+  /**
+   * Code that is not valid is refused with EINVAL; what stood there before then stays. `isMeant`: asked
+   * first, whether the breakpoint counts for who is on the CPU.
+   */
+  insert(
+    owner: BreakpointOwner,
+    breakpoint: Breakpoint,
+    code?: AgentCode,
+    isMeant?: () => boolean,
+  ): boolean {
     const { address, lengthBytes } = breakpoint;
     if (!isCanonical(address)) {
       throw new RemoteError(ERRNO.EINVAL, 'not an address at which the CPU can stop');
     }
     const isWatch = watchKind(breakpoint.kind) !== undefined;
     if (isWatch && (lengthBytes < 1 || lengthBytes > MAXIMUM_WATCHED_BYTES)) return false;
-    this.#own(owner, breakpoint, this.#compile(code));
+    const compiled = this.#compile(code);
+    this.#own(owner, breakpoint, isMeant === undefined ? compiled : restricted(compiled, isMeant));
     return true;
   }
 
@@ -102,9 +111,10 @@ export class MachineBreakpoints implements TargetBreakpoints {
     return owners.length > 0 && (owners.every(isPlain) || this.#ask(owners));
   }
 
-  /** Whether the machine has stopped at this address for anybody but this owner. */
-  hasStoppedForOthers(address: bigint, owner: BreakpointOwner): boolean {
-    return this.stoppedFor({ kind: 'breakpoint', address }).some((other) => other !== owner);
+  /** Whether the machine has stopped at this address for anybody but these owners. */
+  hasStoppedForOthers(address: bigint, owners: readonly (BreakpointOwner | undefined)[]): boolean {
+    const met = this.stoppedFor({ kind: 'breakpoint', address });
+    return met.some((other) => !owners.includes(other));
   }
 
   /** The owners for whom the machine has just stopped at a breakpoint or watchpoint. */

@@ -30,6 +30,9 @@ import { MACHINE_PROCESS, MachineThreads, tidOfNumber } from './machine-threads.
 import { offerSymbols } from './offered-symbols.ts';
 import { osDataTables } from './os-data-tables.ts';
 import { PlanRunner, type RunEnd } from './plan-runner.ts';
+import { Inferiors } from './processes/inferiors.ts';
+import { MachineProcesses } from './processes/machine-processes.ts';
+import type { ProcessBreakpoints } from './processes/process-breakpoints.ts';
 import { planResume } from './resume-plan.ts';
 import { StackWindows } from './stack-windows.ts';
 import type {
@@ -37,6 +40,7 @@ import type {
   MonitorRequest,
   MonitorResult,
   OsDataTable,
+  ProcessNumber,
   StopCause,
   Target,
   TargetIdentity,
@@ -74,11 +78,13 @@ export interface MachineTargetOptions {
 export class MachineTarget implements Target {
   readonly registers: MachineRegisters;
   readonly memory: MachineMemory;
-  readonly breakpoints: MachineBreakpoints;
+  readonly breakpoints: MachineBreakpoints | ProcessBreakpoints;
   readonly files: MachineFiles;
   readonly osData: readonly OsDataTable[];
   readonly libraries?: readonly TargetLibrary[];
   readonly tracepoints: MachineTracepoints;
+  /** Absent: the server does not know this kernel's processes. */
+  readonly processes?: MachineProcesses;
   readonly monitor = {
     run: (request: MonitorRequest): MonitorResult => this.#runMonitor(request),
   };
@@ -93,6 +99,8 @@ export class MachineTarget implements Target {
   readonly #agent: MachineAgent;
   readonly #threads: MachineThreads;
   readonly #windows: StackWindows;
+  /** Everybody's; `breakpoints` are the debugger's. */
+  readonly #breakpoints: MachineBreakpoints;
   readonly #forks: ForkLog | undefined;
   readonly #pump: MachinePump;
   readonly #monitorCommands: MonitorCommands;
@@ -110,7 +118,7 @@ export class MachineTarget implements Target {
   #fault: FaultRecord | undefined;
   #runner: PlanRunner | undefined;
   /** Where the debugger was last told of a breakpoint: going on from there passes it. */
-  #told: { readonly rip: bigint; readonly icount: bigint } | undefined;
+  #told: { readonly rip: bigint | undefined; readonly icount: bigint } | undefined;
 
   constructor(options: MachineTargetOptions) {
     const { machine, image, imageName, symbolFiles = [] } = options;
@@ -119,18 +127,19 @@ export class MachineTarget implements Target {
     const symbols = allSymbols(elf, symbolFiles);
     const kernel = findKernelAwareness(image, symbols);
     this.#guest = new GuestView(machine, kernel);
-    this.#threads = new MachineThreads(this.#guest);
+    const inferiors = new Inferiors(this.#guest);
+    this.#threads = new MachineThreads(this.#guest, inferiors);
     this.#forks = kernel === undefined ? undefined : new ForkLog(machine, kernel);
     const forget = (): void => this.#guest.forget();
     this.registers = new MachineRegisters(machine, this.#threads, forget);
     this.#windows = new StackWindows(machine, this.#threads);
     this.memory = new MachineMemory(machine, this.#threads, this.#windows, forget);
     this.#agent = new MachineAgent(machine, this.#guest);
-    this.breakpoints = new MachineBreakpoints(machine, this.#agent);
+    this.#breakpoints = new MachineBreakpoints(machine, this.#agent);
     this.tracepoints = new MachineTracepoints({
       machine,
       agent: this.#agent,
-      breakpoints: this.breakpoints,
+      breakpoints: this.#breakpoints,
       own: forkTracepoint(kernel),
       readOnly: readOnlyRegions(elf),
     });
@@ -144,7 +153,22 @@ export class MachineTarget implements Target {
     if (offer.libraries.length > 0) this.libraries = offer.libraries;
     const executable = elf === undefined ? undefined : bootPath(imageName);
     const proc = new GuestProc({ machine, guest: this.#guest, executable, image: elf });
-    this.files = new MachineFiles(offer.executable, offered, proc);
+    const executableOf = (pid: number): string | undefined => proc.executableOf(pid);
+    this.files = new MachineFiles(offer.executable, offered, proc, (process) =>
+      inferiors.isSeparate(process) ? executableOf(process) : undefined,
+    );
+    if (kernel !== undefined && kernel.processEventPoints.length > 0) {
+      this.processes = new MachineProcesses({
+        machine,
+        guest: this.#guest,
+        kernel,
+        threads: this.#threads,
+        inferiors,
+        breakpoints: this.#breakpoints,
+        executableOf,
+      });
+    }
+    this.breakpoints = this.processes?.breakpoints ?? this.#breakpoints;
     this.#pump = new MachinePump(
       machine,
       (end, thread) => this.#halted(this.#describeEnd(end, thread)),
@@ -153,8 +177,8 @@ export class MachineTarget implements Target {
     this.#catches = new ExceptionCatches(machine);
     const gate = kernel?.kernelModeGate;
     this.#kernelModeCalls =
-      gate === undefined ? undefined : new KernelModeCalls(machine, this.breakpoints, gate);
-    this.#conditionalStops = new ConditionalStops(this.breakpoints, this.#agent, symbols);
+      gate === undefined ? undefined : new KernelModeCalls(machine, this.#breakpoints, gate);
+    this.#conditionalStops = new ConditionalStops(this.#breakpoints, this.#agent, symbols);
     this.#monitorCommands = new MonitorCommands({
       machine,
       guest: this.#guest,
@@ -162,6 +186,7 @@ export class MachineTarget implements Target {
       symbols,
       catches: this.#catches,
       conditionalStops: this.#conditionalStops,
+      ...(this.processes === undefined ? {} : { processes: this.processes }),
       fault: () => (this.#pump.isRunning ? undefined : this.#fault),
       stopMessage: () => this.#stopMessage(),
       reset: () => this.#powerCycle(),
@@ -180,7 +205,7 @@ export class MachineTarget implements Target {
   }
 
   currentThread(): ThreadNumber {
-    return this.#threads.current();
+    return this.#threads.shown();
   }
 
   state(): TargetState {
@@ -190,17 +215,24 @@ export class MachineTarget implements Target {
 
   resume(threads: readonly ThreadResume[]): void {
     if (this.#isDisposed) return;
-    const plan = planResume(threads, this.#threads.current());
+    const plan = planResume(threads, this.#threads.current(), (thread) =>
+      this.#threads.processOf(thread),
+    );
     if (plan.kind === 'step') this.#threads.place(plan.thread);
+    const waiting = this.processes?.resume(plan);
+    if (waiting !== undefined) {
+      this.#halted(waiting);
+      return;
+    }
     const isTold =
       this.#told?.icount === this.#machine.icount &&
       this.#told.rip === this.#machine.readRegister('rip');
-    const { breakpoints } = this;
     const parts = {
       machine: this.#machine,
       guest: this.#guest,
       threads: this.#threads,
-      breakpoints,
+      breakpoints: this.#breakpoints,
+      processes: this.processes,
       tracing: this.tracepoints,
       afterSlice: () => {
         this.tracepoints.afterSlice();
@@ -224,7 +256,7 @@ export class MachineTarget implements Target {
     this.#pump.halt();
     this.#guest.forget();
     const thread = this.#runner?.reportedThread ?? this.#threads.current();
-    this.#halted(this.#stopped(SIGNAL.SIGINT, { kind: 'interrupt' }, thread));
+    this.#halted(this.#stopped(SIGNAL.SIGINT, { kind: 'interrupt' }, this.#toldThread(thread)));
   }
 
   onStop(listener: (stop: TargetStop) => void): () => void {
@@ -279,6 +311,7 @@ export class MachineTarget implements Target {
 
   /** A running machine goes on with the new boot. */
   #powerCycle(): void {
+    this.processes?.powerCycles();
     this.#machine.reset();
     this.#forks?.clear();
     this.tracepoints.powerCycled();
@@ -291,20 +324,29 @@ export class MachineTarget implements Target {
     if (!this.#pump.isRunning) this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
   }
 
+  /** The thread that a stop in this one is told of: one that the debugger has and has resumed. */
+  #toldThread(thread: ThreadNumber): ThreadNumber {
+    return this.processes?.toldThread(thread) ?? thread;
+  }
+
   #halted(stop: TargetStop): void {
     this.#runner = undefined;
     const isCaught = this.#fault?.kind === 'caught';
     const isCrash = stop.kind === 'stopped' && stop.cause.kind === 'exception' && !isCaught;
     this.#hasEnded = stop.kind === 'exited' || isCrash;
-    // A machine whose guest has ended can still be looked at: `?` then tells of a stop.
-    this.#stop =
-      stop.kind === 'exited'
-        ? this.#stopped(SIGNAL.SIGTERM, {
-            kind: 'exception',
-            description: `the guest has ended with status ${stop.status}`,
-          })
-        : stop;
+    this.#stop = this.#lookableStop(stop);
     for (const listener of [...this.#listeners]) listener(stop);
+  }
+
+  /** A machine whose guest, or one of its processes, has ended can be looked at: `?` tells of a stop. */
+  #lookableStop(stop: TargetStop): TargetStop {
+    if (stop.kind === 'stopped') return stop;
+    const thread = this.#threads.shown();
+    if (stop.kind === 'process-exited') {
+      return this.#stopped(SIGNAL.SIGTRAP, { kind: 'interrupt' }, thread);
+    }
+    const description = `the guest has ended with status ${stop.status}`;
+    return this.#stopped(SIGNAL.SIGTERM, { kind: 'exception', description }, thread);
   }
 
   #stopped(
@@ -315,13 +357,17 @@ export class MachineTarget implements Target {
     return { kind: 'stopped', thread, signal, cause };
   }
 
-  #describeEnd(end: RunEnd, thread: ThreadNumber): TargetStop {
+  #describeEnd(end: RunEnd, stoppedThread: ThreadNumber): TargetStop {
+    const thread = this.#toldThread(stoppedThread);
     switch (end.kind) {
+      case 'process':
+        this.#told = { rip: this.#machine.readRegister('rip'), icount: this.#machine.icount };
+        return end.stop;
       case 'step':
         return this.#stopped(SIGNAL.SIGTRAP, { kind: 'step' }, thread);
       case 'breakpoint': {
         this.#told = { rip: end.address, icount: this.#machine.icount };
-        const isHardware = this.breakpoints.isHardwareAt(end.address);
+        const isHardware = this.#breakpoints.isHardwareAt(end.address);
         return this.#stoppedByOwners({ ...end, isHardware }, thread);
       }
       case 'watchpoint':
@@ -331,7 +377,7 @@ export class MachineTarget implements Target {
       case 'exception':
         return this.#describeCaught(end.report, thread);
       case 'debug-exit':
-        return { kind: 'exited', status: end.value & 0xff, process: MACHINE_PROCESS };
+        return { kind: 'exited', status: end.value & 0xff, process: this.#processOf(thread) };
       case 'reset-request':
         return this.#guestReset();
       case 'triple-fault': {
@@ -349,7 +395,8 @@ export class MachineTarget implements Target {
     cause: Extract<StopCause, { kind: 'breakpoint' | 'watchpoint' }>,
     thread: ThreadNumber,
   ): TargetStop {
-    const owners = this.breakpoints.stoppedFor(cause).filter((owner) => owner !== this.#runner);
+    const own: readonly (object | undefined)[] = [this.#runner, this.processes?.owner];
+    const owners = this.#breakpoints.stoppedFor(cause).filter((owner) => !own.includes(owner));
     const lines = this.#conditionalStops.describe(owners);
     const message = lines.length === 0 ? {} : { message: `${lines.join('\n')}\n` };
     const call = this.#kernelModeCalls?.stoppedFor(owners);
@@ -359,6 +406,10 @@ export class MachineTarget implements Target {
     const [description] = isClients ? [] : lines;
     const told = description === undefined ? cause : { ...cause, foreign: { description } };
     return { ...this.#stopped(SIGNAL.SIGTRAP, told, thread), ...message };
+  }
+
+  #processOf(thread: ThreadNumber): ProcessNumber {
+    return this.processes?.of(thread) ?? MACHINE_PROCESS;
   }
 
   #stopMessage(): string | undefined {

@@ -12,10 +12,23 @@ import type { GuestView } from '../awareness/guest-view.ts';
 import type { MachineBreakpoints } from './machine-breakpoints.ts';
 import type { MachineThreads } from './machine-threads.ts';
 import type { AddressRange, ResumePlan } from './resume-plan.ts';
-import { BREAKPOINT_KIND, type Breakpoint, type ThreadNumber } from './target.ts';
+import { BREAKPOINT_KIND, type Breakpoint, type TargetStop, type ThreadNumber } from './target.ts';
 
 /** Ends of a slice that the debugger hears of: everything but budget and idle. */
-export type RunEnd = Exclude<StopReason, { kind: 'budget' | 'idle' }>;
+export type RunEnd =
+  | Exclude<StopReason, { kind: 'budget' | 'idle' }>
+  /** Something has happened to a process that the debugger has. */
+  | { readonly kind: 'process'; readonly stop: TargetStop };
+
+/** What happens to processes, where the debugger has any (`processes/machine-processes.ts`). */
+export interface RunnerProcesses {
+  readonly isActive: boolean;
+  /** Under which it watches the places where something happens. */
+  readonly owner: object;
+  /** Control is at an instruction that is to be executed next. */
+  arrived(): void;
+  takeStop(): TargetStop | undefined;
+}
 
 export type SliceResult =
   | { readonly kind: 'more' }
@@ -35,6 +48,8 @@ export interface RunnerParts {
   readonly guest: GuestView;
   readonly threads: MachineThreads;
   readonly breakpoints: MachineBreakpoints;
+  /** Absent: the kernel's processes are not known. */
+  readonly processes: RunnerProcesses | undefined;
   /** What a tracepoint collects after each step (while-stepping). */
   readonly tracing: { readonly isStepping: boolean; afterStep(): void };
   /** Called when a part of the run is over, before its end is told. */
@@ -94,16 +109,26 @@ export class PlanRunner {
     if (reason.kind === 'budget' || reason.kind === 'step') return { kind: 'more' };
     if (reason.kind === 'idle') return reason;
     const thread = this.#current();
+    const { processes } = this.#parts;
+    if (processes?.isActive === true && !this.#plan.isResumed(thread) && isOfOneThread(reason)) {
+      return { kind: 'more' };
+    }
+    if (reason.kind === 'breakpoint') processes?.arrived();
     const isPassed = reason.kind === 'breakpoint' && !this.#isForDebugger(reason.address, thread);
     if (!isPassed) return { kind: 'ended', end: reason, thread: this.#resumedThread(thread) };
     this.#passBreakpoint = true;
-    return { kind: 'more' };
+    return this.#processStop() ?? { kind: 'more' };
+  }
+
+  #processStop(): SliceResult | undefined {
+    const stop = this.#parts.processes?.takeStop();
+    return stop && { kind: 'ended', end: { kind: 'process', stop }, thread: this.#current() };
   }
 
   #isForDebugger(address: bigint, thread: ThreadNumber): boolean {
-    return (
-      this.#plan.isResumed(thread) && this.#parts.breakpoints.hasStoppedForOthers(address, this)
-    );
+    const { breakpoints, processes } = this.#parts;
+    const own = [this, processes?.owner];
+    return this.#plan.isResumed(thread) && breakpoints.hasStoppedForOthers(address, own);
   }
 
   /** A triple fault or a watchpoint may come while a thread runs that was not resumed. */
@@ -154,8 +179,9 @@ export class PlanRunner {
 
   /** One instruction; 'done' when it, or the delivery of its exception, is behind us. */
   #stepOnce(maskInterrupts: boolean): SliceResult | 'done' {
-    const { machine } = this.#parts;
+    const { machine, processes } = this.#parts;
     const before = machine.icount;
+    processes?.arrived();
     const reason = this.#run({ budget: 1, step: true, maskInterrupts, passBreakpoint: true });
     if (reason.kind === 'idle') {
       if (machine.icount !== before) return 'done';
@@ -163,7 +189,7 @@ export class PlanRunner {
       return reason;
     }
     this.#isHalted = false;
-    if (reason.kind === 'budget' || reason.kind === 'step') return 'done';
+    if (reason.kind === 'budget' || reason.kind === 'step') return this.#processStop() ?? 'done';
     return { kind: 'ended', end: reason, thread: this.#resumedThread(this.#current()) };
   }
 
@@ -190,4 +216,9 @@ export class PlanRunner {
   #reported(thread: ThreadNumber): ThreadNumber {
     return this.#parts.threads.has(thread) ? thread : this.#current();
   }
+}
+
+/** What only concerns the thread to which it happens. */
+function isOfOneThread({ kind }: StopReason): boolean {
+  return kind === 'system-call' || kind === 'watchpoint';
 }

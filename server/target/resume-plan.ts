@@ -7,7 +7,7 @@
  * breakpoints are passed over by threads that were not resumed, and a step ends in its thread.
  */
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
-import type { ResumeAction, ThreadNumber, ThreadResume } from './target.ts';
+import type { ProcessNumber, ResumeAction, ThreadNumber, ThreadResume } from './target.ts';
 
 export interface AddressRange {
   readonly start: bigint;
@@ -26,22 +26,30 @@ export type ResumePlan =
     };
 
 /** Throws `RemoteError` when nothing is resumed. `current`: the thread on the CPU. */
-export function planResume(threads: readonly ThreadResume[], current: ThreadNumber): ResumePlan {
+export function planResume(
+  threads: readonly ThreadResume[],
+  current: ThreadNumber,
+  processOf: (thread: ThreadNumber) => ProcessNumber | undefined = () => undefined,
+): ResumePlan {
   if (threads.length === 0) throw new RemoteError(ERRNO.EINVAL, 'no thread to resume');
-  const isResumed = (thread: ThreadNumber): boolean => actionFor(threads, thread) !== undefined;
+  const actionOf = (thread: ThreadNumber): ResumeAction | undefined =>
+    threads.find((element) => names(element, thread, processOf))?.action;
+  const isResumed = (thread: ThreadNumber): boolean => actionOf(thread) !== undefined;
   const stepped = threads.find(({ action }) => action.kind !== 'continue');
   if (stepped === undefined) return { kind: 'continue', isResumed };
   const thread = stepped.threads === 'all' ? current : stepped.threads;
-  const action = actionFor(threads, thread);
+  const action = actionOf(thread);
   if (action === undefined || action.kind === 'continue') return { kind: 'continue', isResumed };
   const range = action.kind === 'range-step' ? action : undefined;
   return { kind: 'step', thread, range, isResumed };
 }
 
 /** The first element that names the thread counts. */
-function actionFor(
-  threads: readonly ThreadResume[],
+function names(
+  { threads, process }: ThreadResume,
   thread: ThreadNumber,
-): ResumeAction | undefined {
-  return threads.find((element) => element.threads === 'all' || element.threads === thread)?.action;
+  processOf: (thread: ThreadNumber) => ProcessNumber | undefined,
+): boolean {
+  if (threads !== 'all') return threads === thread;
+  return process === undefined || processOf(thread) === process;
 }

@@ -9,8 +9,10 @@
  */
 
 import type { Awaitable } from './awaitable.ts';
+import type { TargetTracepoints } from './target-tracepoints.ts';
 
 export type { Awaitable };
+export type * from './target-tracepoints.ts';
 
 /** Positive, unique in the whole target (not only in its process), never reused in a session. */
 export type ThreadNumber = number;
@@ -89,6 +91,8 @@ export type ResumeAction =
 
 export interface ThreadResume {
   readonly threads: ThreadNumber | 'all';
+  /** With 'all': only this process's, also those that it makes while it runs. See `TargetProcesses`. */
+  readonly process?: ProcessNumber;
   readonly action: ResumeAction;
 }
 
@@ -131,6 +135,15 @@ export type StopCause =
       /** As the guest's kernel calls it, where that is known. */
       readonly name?: string;
     }
+  /** The thread's process has made another one, which the debugger has now too. */
+  | {
+      readonly kind: 'fork' | 'vfork';
+      readonly child: { readonly process: ProcessNumber; readonly thread: ThreadNumber };
+    }
+  /** The child of the thread's vfork has executed a program or ended. */
+  | { readonly kind: 'vfork-done' }
+  /** The thread's process has become the program at `path`; nothing of it has executed. */
+  | { readonly kind: 'exec'; readonly path: string }
   /** Something of the guest, e.g. a triple fault; `description` is one line. */
   | { readonly kind: 'exception'; readonly description: string };
 
@@ -145,7 +158,16 @@ export type TargetStop =
       /** Text that the debugger shows to its user before the stop; ends with a line feed. */
       readonly message?: string;
     }
-  | { readonly kind: 'exited'; readonly status: number; readonly process: ProcessNumber };
+  | { readonly kind: 'exited'; readonly status: number; readonly process: ProcessNumber }
+  | ProcessExit;
+
+/** One of the processes has ended; the debugger has it no longer, the target is halted. */
+export interface ProcessExit {
+  readonly kind: 'process-exited';
+  readonly process: ProcessNumber;
+  /** The exit code, or the number of the signal that ended it. */
+  readonly ending: { readonly status: number } | { readonly signal: number };
+}
 
 export type TargetState =
   | { readonly kind: 'running' }
@@ -249,6 +271,28 @@ export interface TargetMonitor {
   run(request: MonitorRequest): Awaitable<MonitorResult>;
 }
 
+/**
+ * The guest's processes as processes of the debugger (GDB manual, "multiprocess extensions", fork and
+ * exec events), where it was switched on before the debugger came. What is in no process of its own
+ * belongs to process 1. Stops are told only of what was resumed.
+ */
+export interface TargetProcesses {
+  /** The debugger that comes next is to have them. */
+  readonly isWanted: boolean;
+  /** The present debugger has them. */
+  readonly isActive: boolean;
+  /** A debugger that can take them has come: from now on it has every process of the guest. */
+  begin(): void;
+  /** It has gone. */
+  end(): void;
+  /** In which process a thread is. */
+  of(thread: ThreadNumber): ProcessNumber;
+  /** Lets one go, which runs on with the target. False: it was the last one. */
+  detach(process: ProcessNumber): boolean;
+  /** Takes one again that was let go; undefined: the guest has no such process. */
+  attach(process: ProcessNumber): ThreadNumber | undefined;
+}
+
 /** A file with symbols beside the executable, at its own place (`qXfer:libraries-svr4`). */
 export interface TargetLibrary {
   /** Openable with `TargetFiles.open`. */
@@ -272,162 +316,6 @@ export interface TargetIdentity {
   readonly triple: string;
   readonly pointerBytes: number;
   readonly hostName: string;
-}
-
-/** gdb gives several places the same number: a tracepoint is a number at an address. */
-export interface TracepointPlace {
-  readonly number: number;
-  readonly address: bigint;
-}
-
-export type TraceAction =
-  /** Bit n of `mask` asks for the register with gdb's number n. */
-  | { readonly kind: 'registers'; readonly mask: bigint }
-  /** `offset` counts from the register's value, or from 0 without one; it wraps at 64 bits. */
-  | {
-      readonly kind: 'memory';
-      readonly baseRegister?: number;
-      readonly offset: bigint;
-      readonly lengthBytes: number;
-    }
-  /** An agent expression, whose `trace` operations collect. */
-  | { readonly kind: 'expression'; readonly bytecode: Uint8Array }
-  /** What comes after it, also in later calls, is collected after each step, not at the place. */
-  | { readonly kind: 'while-stepping' };
-
-export interface TracepointDefinition extends TracepointPlace {
-  readonly isEnabled: boolean;
-  /** Instructions to follow from the place on, collecting after each; 0: none. */
-  readonly stepCount: number;
-  /** The run ends when the place has counted this often; 0: it does not. */
-  readonly passCount: number;
-  /** An agent expression: the place counts where it is not 0. */
-  readonly condition?: Uint8Array;
-}
-
-/** The text that a user wrote, for the debugger that uploads the tracepoint later. */
-export interface TracepointSource {
-  /** `at`, `cond` or `cmd`; other types are kept as they are. */
-  readonly type: string;
-  readonly text: string;
-}
-
-/** A tracepoint with all that was said about it. */
-export interface TracepointDescription {
-  readonly definition: TracepointDefinition;
-  readonly actions: readonly TraceAction[];
-  readonly sources: readonly TracepointSource[];
-}
-
-/** A trace state variable, `$name` in gdb; a signed number of 64 bits. */
-export interface TraceVariable {
-  readonly number: number;
-  readonly name: string;
-  /** What it is at the start of each run. */
-  readonly initialValue: bigint;
-}
-
-/** Why no trace is running. */
-export type TraceStop =
-  | { readonly kind: 'never run' }
-  | { readonly kind: 'stopped'; readonly note: string }
-  | { readonly kind: 'buffer full' }
-  | { readonly kind: 'disconnected' }
-  | { readonly kind: 'pass count'; readonly tracepoint: number }
-  | { readonly kind: 'error'; readonly text: string; readonly tracepoint: number };
-
-export interface TraceStatus {
-  readonly stop: TraceStop | 'running';
-  readonly frames: number;
-  /** Since the start of the run; more than `frames` when old ones were overwritten. */
-  readonly framesCreated: number;
-  readonly freeBytes: number;
-  readonly bufferBytes: number;
-  readonly isCircular: boolean;
-  readonly isDisconnected: boolean;
-  /** Microseconds of the target's own clock; absent before. */
-  readonly startedAt?: bigint;
-  readonly stoppedAt?: bigint;
-  readonly user: string;
-  readonly notes: string;
-}
-
-export interface TraceSettings {
-  /** A full buffer overwrites its oldest frames; else it ends the run. */
-  readonly isCircular?: boolean;
-  /** 'default': what the target thinks best. Possible only while no trace runs. */
-  readonly bufferBytes?: number | 'default';
-  /** The run goes on when its debugger leaves. */
-  readonly isDisconnected?: boolean;
-  readonly user?: string;
-  readonly notes?: string;
-  /** Why the user ends the run, for who looks at it later. */
-  readonly stopNote?: string;
-}
-
-/** Which frame to find, looking from the one after the present frame on. */
-export type TraceFrameQuery =
-  | { readonly kind: 'number'; readonly number: number }
-  | { readonly kind: 'tracepoint'; readonly tracepoint: number }
-  /** `end` still belongs to it. */
-  | { readonly kind: 'inside' | 'outside'; readonly start: bigint; readonly end: bigint };
-
-/** What was collected at one moment; it stays as it is while the target goes on. */
-export interface TraceFrame {
-  /** From 0, the oldest that is kept. */
-  readonly number: number;
-  readonly tracepoint: number;
-  /** As `TargetRegisters.readAll` and `read`. */
-  registers(): { readonly bytes: Uint8Array; readonly known?: readonly boolean[] };
-  register(number: number): Uint8Array | 'unavailable' | undefined;
-  /** As many bytes from `address` on as were collected; those of read-only regions are the present ones. */
-  memory(address: bigint, lengthBytes: number): Uint8Array;
-  /** Undefined: not collected. */
-  variable(number: number): bigint | undefined;
-  readonly memoryRanges: readonly { readonly start: bigint; readonly lengthBytes: number }[];
-  readonly variableNumbers: readonly number[];
-}
-
-/**
- * Tracepoints (GDB manual, "Tracepoint Packets"): places where the target collects registers and
- * memory into a buffer and goes on. What is not possible is refused by `RemoteError`.
- */
-export interface TargetTracepoints {
-  /** Forgets all tracepoints, variables and frames, and ends the run. */
-  clear(): Awaitable<void>;
-  /** Defining again replaces what stood at that place under that number. */
-  define(definition: TracepointDefinition): Awaitable<void>;
-  /** Further actions of a tracepoint that is defined. */
-  addActions(place: TracepointPlace, actions: readonly TraceAction[]): Awaitable<void>;
-  /** The definition is whole: a trace that runs takes it in. */
-  complete(place: TracepointPlace): Awaitable<void>;
-  addSource(place: TracepointPlace, source: TracepointSource): Awaitable<void>;
-  setEnabled(place: TracepointPlace, isEnabled: boolean): Awaitable<void>;
-  describe(): Awaitable<readonly TracepointDescription[]>;
-  /** How often it counted, and the bytes of all its frames since the start of the run. */
-  usage(place: TracepointPlace): Awaitable<{ readonly hits: number; readonly bytes: number }>;
-
-  defineVariable(variable: TraceVariable): Awaitable<void>;
-  variables(): Awaitable<readonly TraceVariable[]>;
-  /** The present value; undefined: no such variable. */
-  variable(number: number): Awaitable<bigint | undefined>;
-
-  /** Regions, ends excluded, that do not change: frames show them without having collected them. */
-  setReadOnly(
-    regions: readonly { readonly start: bigint; readonly end: bigint }[],
-  ): Awaitable<void>;
-  configure(settings: TraceSettings): Awaitable<void>;
-  /** Begins a run with an empty buffer. */
-  start(): Awaitable<void>;
-  stop(): Awaitable<void>;
-  /** The debugger has gone. */
-  debuggerLeft(): Awaitable<void>;
-  status(): Awaitable<TraceStatus>;
-
-  /** `after`: the number of the present frame; absent: from the oldest on. */
-  find(query: TraceFrameQuery, after?: number): Awaitable<TraceFrame | undefined>;
-  /** A piece of all frames one after the other, in the form of gdb's trace files; empty: the end. */
-  upload(offsetBytes: number, lengthBytes: number): Awaitable<Uint8Array>;
 }
 
 export interface Target {
@@ -478,6 +366,7 @@ export interface Target {
   /** Stops at system calls by their numbers (gdb's `catch syscall`), in every process. */
   readonly catchSystemCalls?: (numbers: ReadonlySet<number> | 'all' | 'none') => void;
   readonly tracepoints?: TargetTracepoints;
+  readonly processes?: TargetProcesses;
   /** Power cycle (`R`, `vRun`); leaves the target halted. */
   readonly restart?: () => Awaitable<void>;
 }

@@ -13,6 +13,7 @@ import {
   type KernelAwareness,
   type KernelModeGate,
   type Listing,
+  type ProcessEventPoint,
 } from '../awareness.ts';
 import { readElf } from '../../symbols/elf-file.ts';
 import { SymbolTable } from '../../symbols/symbol-table.ts';
@@ -23,6 +24,7 @@ import {
   type ExoDescriptor,
   findDescriptor,
 } from './descriptor.ts';
+import { processEventPoints } from './process-event-points.ts';
 import { embeddedPrograms } from './programs.ts';
 import { kernelModeGate, systemCalls } from './system-calls.ts';
 import { type ListElement, StructureFields, walkList } from './structures.ts';
@@ -47,6 +49,7 @@ export function findExoKernel(
     programs: embeddedPrograms(file, names),
     systemCalls: systemCalls(file, names),
     kernelModeGate: kernelModeGate(file, names),
+    processEventPoints: processEventPoints(file, names, descriptor),
   };
   return new ExoAwareness(descriptor, content);
 }
@@ -57,18 +60,20 @@ class ExoAwareness implements KernelAwareness {
   readonly systemCalls: readonly GuestSystemCall[];
   readonly kernelModeGate?: KernelModeGate;
   readonly forkEntryPoints: readonly ForkEntryPoint[];
+  readonly processEventPoints: readonly ProcessEventPoint[];
   readonly forkRecordsKept: number;
   readonly capturedRegisterNames = CAPTURED_REGISTERS;
   readonly #descriptor: ExoDescriptor;
 
   constructor(
     descriptor: ExoDescriptor,
-    content: Pick<KernelAwareness, 'programs' | 'systemCalls'> & {
+    content: Pick<KernelAwareness, 'programs' | 'systemCalls' | 'processEventPoints'> & {
       readonly kernelModeGate: KernelModeGate | undefined;
     },
   ) {
     this.programs = content.programs;
     this.systemCalls = content.systemCalls;
+    this.processEventPoints = content.processEventPoints;
     if (content.kernelModeGate !== undefined) this.kernelModeGate = content.kernelModeGate;
     this.#descriptor = descriptor;
     this.kernelName = descriptor.kernelName;

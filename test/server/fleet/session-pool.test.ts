@@ -55,6 +55,7 @@ function open(limit: number, image = 'good'): SessionPool {
       serial: 'none',
       logLevel: 'silent',
       tracePackets: false,
+      processes: false,
     },
   });
 }

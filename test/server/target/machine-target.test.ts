@@ -228,7 +228,7 @@ describe('a machine without a known kernel', () => {
   it('offers the image under a name of the guest and nothing else', () => {
     const image = readFileSync('kernel/images/hello.elf');
     const withFile = targetOf(machine, image);
-    expect(withFile.files.executableOf()).toBe('/boot/kernel.elf');
+    expect(withFile.files.executableOf(1)).toBe('/boot/kernel.elf');
     expect(withFile.files.open('/boot/kernel.elf')?.sizeBytes).toBe(image.length);
     expect(withFile.files.open('/etc/passwd')).toBeUndefined();
     expect(withFile.files.open('/boot/../boot/kernel.elf')).toBeUndefined();
@@ -246,7 +246,7 @@ describe('a machine without a known kernel', () => {
 
   it('names no executable when the image is a flat one, which no debugger can read symbols from', () => {
     const flat = targetOf(machine, Uint8Array.of(1, 2, 3));
-    expect(flat.files.executableOf()).toBeUndefined();
+    expect(flat.files.executableOf(1)).toBeUndefined();
     expect(flat.files.open('/boot/kernel.elf')?.sizeBytes).toBe(3);
   });
 });

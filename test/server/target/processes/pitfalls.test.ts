@@ -1,0 +1,284 @@
+/**
+ * What breaks gdb when processes are inferiors, packet by packet, with the real kernel: the tests of
+ * protection.elf fork in ring 3, so that parent and child have different memory at the same address.
+ * Each name says which client behaviour it is about; the end-to-end tests show gdb itself.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { encodePacket } from '../../../../server/rsp/packet-writer.ts';
+import { readElf } from '../../../../server/symbols/elf-file.ts';
+import { SymbolTable } from '../../../../server/symbols/symbol-table.ts';
+import { MachineTarget } from '../../../../server/target/machine-target.ts';
+import { kernelMachine, KERNEL_PATH } from '../../../machine/small-guest.ts';
+import { SessionHarness } from '../../../session-harness.ts';
+import { KERNEL_IMAGE, symbolAddress } from '../../fake-exo.ts';
+
+const OF_GDB =
+  'multiprocess+;swbreak+;hwbreak+;fork-events+;vfork-events+;exec-events+;vContSupported+';
+const OF_LLDB = 'multiprocess+;fork-events+;vfork-events+';
+const STOP_LIMIT_MS = 20_000;
+
+const PROGRAM = SymbolTable.fromElf(
+  readElf(readFileSync(join(dirname(KERNEL_PATH), 'protection.elf'))),
+);
+
+function userAddress(name: string): string {
+  return PROGRAM.find(name)!.address.toString(16);
+}
+
+function kernelAddress(name: string): string {
+  return symbolAddress(name).toString(16);
+}
+
+class Debugger {
+  readonly target: MachineTarget;
+  readonly harness: SessionHarness<MachineTarget>;
+
+  constructor(isWanted = true) {
+    const machine = kernelMachine('test');
+    this.target = new MachineTarget({ machine, image: KERNEL_IMAGE, imageName: 'kernel.elf' });
+    this.target.processes!.isWanted = isWanted;
+    this.harness = new SessionHarness({ target: this.target });
+  }
+
+  /** From power on, halted; with what gdb sends first. */
+  static async attached(): Promise<Debugger> {
+    const client = new Debugger();
+    await client.ask(`qSupported:${OF_GDB}`);
+    await client.ask('Hg0');
+    return client;
+  }
+
+  ask(packet: string): Promise<string> {
+    return this.harness.ask(packet);
+  }
+
+  /** Resumes and waits for the stop reply. */
+  async stop(packet: string): Promise<string> {
+    const answers = await this.harness.send(packet);
+    for (const end = Date.now() + STOP_LIMIT_MS; answers.length === 0;) {
+      if (Date.now() > end) throw new Error(`no stop after ${packet}`);
+      answers.push(...(await this.harness.answers()));
+    }
+    if (answers.length !== 1) throw new Error(`${answers.length} answers to ${packet}`);
+    return answers[0]!;
+  }
+
+  /** Goes on, telling forks away as gdb does by default, until a stop of another kind. */
+  async stopAfterForks(packet: string): Promise<string> {
+    for (;;) {
+      const stop = await this.stop(packet);
+      const child = /^T05fork:p([0-9a-f]+)\./.exec(stop)?.[1];
+      if (child === undefined) return stop;
+      await this.ask(`D;${child}`);
+    }
+  }
+
+  /** Runs to the ring-3 fork of `test_copy_on_write`; says who is who, as `pPID.TID`. */
+  async forkInRing3(): Promise<{ parent: string; child: string }> {
+    await this.ask(`Z0,${userAddress('test_copy_on_write')},1`);
+    await this.stopAfterForks('vCont;c:p1.-1');
+    await this.ask(`z0,${userAddress('test_copy_on_write')},1`);
+    const stop = await this.stop('vCont;c:p1.-1');
+    const [, child, parent] = /^T05fork:(p[^;]+);thread:(p[^;]+);/.exec(stop)!;
+    return { parent: parent!, child: child! };
+  }
+
+  async threads(): Promise<string[]> {
+    const xml = await this.ask('qXfer:threads:read::0,ffff');
+    return [...xml.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id!);
+  }
+}
+
+const processOf = (id: string): string => /^p([^.]+)/.exec(id)![1]!;
+
+describe('with processes as inferiors', () => {
+  let client: Debugger;
+  afterEach(async () => {
+    await client.harness.session.dispose();
+    client.target.dispose();
+  });
+
+  it('pitfall A: g is the 560 bytes of gdb’s default layout, and p has the rest, in every inferior', async () => {
+    client = await Debugger.attached();
+    const { parent, child } = await client.forkInRing3();
+    for (const thread of [parent, child]) {
+      await client.ask(`Hg${thread}`);
+      expect(await client.ask('g')).toHaveLength(2 * 560);
+      // cr3, the first of the registers beyond them that both have.
+      expect(await client.ask('p3f')).toMatch(/^[0-9a-f]{16}$/);
+    }
+  });
+
+  it('pitfall B: a breakpoint of a process that was not resumed does not stop', async () => {
+    client = await Debugger.attached();
+    const { parent, child } = await client.forkInRing3();
+    await client.ask(`Hg${child}`);
+    await client.ask(`Z0,${userAddress('change_value')},1`);
+    await client.ask(`Hg${parent}`);
+    await client.ask(`Z0,${kernelAddress('process_reap')},1`);
+    // The child runs to its end, since the machine has one scheduler; only the parent is told of.
+    const stop = await client.stop(`vCont;c:p${processOf(parent)}.-1`);
+    expect(stop).toMatch(new RegExp(`^T05swbreak:;thread:${parent};`));
+  });
+
+  it('pitfall B: the same breakpoint stops when its process is resumed too', async () => {
+    client = await Debugger.attached();
+    const { child } = await client.forkInRing3();
+    await client.ask(`Hg${child}`);
+    await client.ask(`Z0,${userAddress('change_value')},1`);
+    expect(await client.stop('vCont;c')).toMatch(new RegExp(`^T05swbreak:;thread:${child};`));
+  });
+
+  it('pitfall C: every stop names a thread that was resumed, also a step’s and a break-in’s', async () => {
+    client = await Debugger.attached();
+    const { parent, child } = await client.forkInRing3();
+    expect(await client.stop(`vCont;s:${parent}`)).toContain(`thread:${parent};`);
+    // The child is not on the CPU: the step waits until the guest's scheduler puts it on.
+    expect(await client.stop(`vCont;s:${child}`)).toContain(`thread:${child};`);
+    expect(await client.stop(`vCont;s:${parent}`)).toContain(`thread:${parent};`);
+    // The idle thread is not on the CPU when the break-in comes.
+    const resume = encodePacket(Buffer.from('vCont;c:p1.1'));
+    const answers = await client.harness.sendRaw(Buffer.concat([resume, Buffer.of(3)]));
+    expect(answers.join()).toMatch(/^T02thread:p1\.1;/);
+  });
+
+  it('pitfall D: the end of a process that was not resumed waits until it is', async () => {
+    client = await Debugger.attached();
+    const { parent, child } = await client.forkInRing3();
+    await client.ask(`Hg${parent}`);
+    await client.ask(`Z0,${kernelAddress('process_reap')},1`);
+    expect(await client.stop('vCont;c:p1.-1')).toContain(`thread:${parent};`);
+    await client.ask(`z0,${kernelAddress('process_reap')},1`);
+    // It has ended; its threads stay until gdb can hear of it, and answer.
+    expect(await client.threads()).toContain(child);
+    await client.ask(`Hg${child}`);
+    expect(await client.ask('g')).toHaveLength(2 * 560);
+    expect(await client.stop(`vCont;c:p${processOf(child)}.-1`)).toBe(
+      `W00;process:${processOf(child)}`,
+    );
+    expect(await client.threads()).not.toContain(child);
+    expect(await client.ask(`T${child}`)).toMatch(/^E/);
+  });
+
+  it('pitfall D: a process that a signal ends is told as killed by it', async () => {
+    client = await Debugger.attached();
+    for (let ending = ''; !ending.startsWith('X');) {
+      const stop = await client.stop('vCont;c:p1.-1');
+      const child = processOf(/^T05v?fork:(p[^;]+);/.exec(stop)![1]!);
+      ending = await client.stop(`vCont;c:p${child}.-1`);
+      // The first of them reads address 8 in ring 3.
+      if (ending.startsWith('X')) expect(ending).toBe(`X0b;process:${child}`);
+      else if (!ending.startsWith('W')) await client.ask(`D;${child}`);
+    }
+  });
+
+  it('pitfall E: breakpoints are each process’s own, idempotent, and a kernel address is counted', async () => {
+    client = await Debugger.attached();
+    const { parent, child } = await client.forkInRing3();
+    const exit = kernelAddress('sys_exit');
+    for (const thread of [parent, child]) {
+      await client.ask(`Hg${thread}`);
+      expect(await client.ask(`Z0,${exit},1`)).toBe('OK');
+      expect(await client.ask(`Z0,${exit},1`)).toBe('OK');
+    }
+    // gdb's z in a forked child: the parent's breakpoint stays, and removing twice is no error.
+    await client.ask(`Hg${parent}`);
+    expect(await client.ask(`z0,${exit},1`)).toBe('OK');
+    expect(await client.ask(`z0,${exit},1`)).toBe('OK');
+    expect(await client.stop('vCont;c')).toMatch(new RegExp(`^T05swbreak:;thread:${child};`));
+    await client.ask(`Hg${child}`);
+    await client.ask(`z0,${exit},1`);
+    expect(await client.stop('vCont;c')).toBe(`W00;process:${processOf(child)}`);
+  });
+
+  it('pitfall E: z in the forked child leaves the parent’s breakpoint, D of it lets it run on', async () => {
+    client = await Debugger.attached();
+    await client.ask(`Z0,${kernelAddress('sys_wait4')},1`);
+    for (;;) {
+      const stop = await client.stop('vCont;c:p1.-1');
+      const [, child, parent] = /^T05fork:(p[^;]+);thread:(p[^;]+);/.exec(stop) ?? [];
+      if (child === undefined || parent === undefined) continue;
+      expect(processOf(child)).not.toBe(processOf(parent));
+      await client.ask(`Hg${child}`);
+      expect(await client.ask(`z0,${kernelAddress('sys_wait4')},1`)).toBe('OK');
+      await client.ask(`Hg${parent}`);
+      expect(await client.ask(`D;${processOf(child)}`)).toBe('OK');
+      expect(await client.stop('vCont;c:p1.-1')).toMatch(/^T05swbreak:;thread:p1\./);
+      // The child is a thread of the kernel's inferior now, and lives.
+      const tid = child.split('.')[1]!;
+      expect(await client.threads()).toContain(`p1.${tid}`);
+      return;
+    }
+  });
+
+  it('a fork that a step comes upon waits for the next continue', async () => {
+    client = await Debugger.attached();
+    await client.ask(`Z0,${kernelAddress('start_child')},1`);
+    expect(await client.stop('vCont;c:p1.-1')).toMatch(/^T05swbreak/);
+    await client.ask(`z0,${kernelAddress('start_child')},1`);
+    const thread = /thread:(p[^;]+);/.exec(await client.ask('?'))![1]!;
+    let steps = 0;
+    for (let rip = ''; rip !== behindFork && steps < 2000; steps++) {
+      const stop = await client.stop(`vCont;s:${thread}`);
+      expect(stop).toMatch(/^T05thread:/);
+      rip = /;10:([0-9a-f]{16});/.exec(stop)![1]!;
+    }
+    expect(await client.stop(`vCont;s:${thread}`)).toMatch(/^T05thread:/);
+    expect(await client.stop('vCont;c:p1.-1')).toMatch(
+      new RegExp(`^T05fork:p[0-9a-f]+\\.[0-9a-f]+;thread:${thread};`),
+    );
+  });
+
+  it('memory is each process’s own at the same ring-3 address, also of one that does not run', async () => {
+    client = await Debugger.attached();
+    const { parent, child } = await client.forkInRing3();
+    await client.ask(`Hg${child}`);
+    await client.ask(`Z0,${kernelAddress('sys_exit')},1`);
+    await client.stop('vCont;c');
+    const value = `m${userAddress('shared_value')},8`;
+    expect(await client.ask(value)).toBe('0200000000000000');
+    await client.ask(`Hg${parent}`);
+    expect(await client.ask(value)).toBe('0100000000000000');
+  });
+
+  it('an executed program is told before its first instruction, and Z is sent again', async () => {
+    client = await Debugger.attached();
+    const stop = await client.stopAfterForks('vCont;c:p1.-1').catch(() => '');
+    expect(stop).toMatch(/^(T05vfork|W)/);
+    const child = /^T05vfork:(p[^;]+);/.exec(stop)![1]!;
+    await client.ask(`Hg${child}`);
+    await client.ask('Z0,401000,1');
+    const exec = await client.stop(`vCont;c:p${processOf(child)}.-1`);
+    const path = Buffer.from('/bin/worker.elf').toString('hex');
+    expect(exec).toMatch(new RegExp(`^T05exec:${path};thread:${child};.*;10:0010400000000000;`));
+    const file = await client.ask(`qXfer:exec-file:read:${processOf(child)}:0,100`);
+    expect(file).toBe('l/bin/worker.elf');
+    expect(await client.ask('Z0,401000,1')).toBe('OK');
+    expect(await client.stop(`vCont;c:p${processOf(child)}.-1`)).toMatch(/^W00;process:/);
+    expect(await client.stop('vCont;c:p1.-1')).toMatch(/^T05vforkdone:;thread:p1\./);
+  });
+
+  it('are not given to lldb, which takes one process for all', async () => {
+    client = new Debugger();
+    const features = await client.ask(`qSupported:xmlRegisters=i386;${OF_LLDB}`);
+    expect(features).not.toContain('fork-events');
+    await client.ask('Hg0');
+    expect(client.target.processes!.isActive).toBe(false);
+  });
+
+  it('nothing is announced when they are not wanted', async () => {
+    client = new Debugger(false);
+    const features = await client.ask(`qSupported:${OF_GDB}`);
+    expect(features).not.toMatch(/fork-events|exec-events/);
+  });
+});
+
+/** rip behind the call in sys_fork, as the expedited registers have it. */
+const behindFork = (() => {
+  const bytes = Buffer.alloc(8);
+  const start = symbolAddress('sys_fork');
+  bytes.writeBigUInt64LE(start + 0x38n);
+  return bytes.toString('hex');
+})();
