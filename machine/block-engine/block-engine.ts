@@ -11,7 +11,7 @@ import type { CodeLocation } from '../translation/code-cache.ts';
 import type { CodePage } from '../translation/code-page.ts';
 import type { RecordEngine } from '../translation/record-engine.ts';
 import { ControlFlow } from './control-flow.ts';
-import { planRegion, type PlanParts, type RegionPlan } from './region-plan.ts';
+import { instructionLimit, planRegion, type PlanParts, type RegionPlan } from './region-plan.ts';
 import { RegionCache, type Region } from './region-cache.ts';
 
 /** At full speed 16,384 instructions take some 30 µs. */
@@ -214,6 +214,7 @@ export class BlockEngine implements Engine {
       seeds,
       excluded,
       isStop: (offset) => cache.hasBeenStoppedAt(base + BigInt(offset)),
+      instructionLimit: instructionLimit(this.regions.counts.compiled),
     };
     return planRegion(parts);
   }

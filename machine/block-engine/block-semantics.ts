@@ -113,10 +113,15 @@ function summarise(
   const usesFlags = new Set<FlagField>();
   const setsFlags = new Set<FlagField>();
   const pending = new Map<FlagField, Node>();
+  const neededAnew = new Set<Node>();
   const need = (field: FlagField): void => {
     const node = pending.get(field);
-    if (node !== undefined) needAnew(node);
-    else if (!setsFlags.has(field)) readsFlags.add(field);
+    if (node === undefined) {
+      if (!setsFlags.has(field)) readsFlags.add(field);
+    } else if (!neededAnew.has(node)) {
+      neededAnew.add(node);
+      needAnew(node);
+    }
   };
   const use = (field: FlagField): void => {
     need(field);
@@ -141,8 +146,7 @@ function summarise(
   if (block.instructions.at(-1)?.flow === 'indirect') FLAG_FIELDS.forEach(use);
   // At the end somebody may want them: the leaves cost nothing where nobody does.
   FLAG_FIELDS.forEach((field) => {
-    const node = pending.get(field);
-    if (node !== undefined) needAnew(node);
+    if (pending.has(field)) need(field);
   });
   return { readsFlags, usesFlags, setsFlags, pending };
 }

@@ -12,9 +12,20 @@ import type { BasicBlock, RegionInstruction, Target } from './basic-block.ts';
 import { orderBlocks } from './block-order.ts';
 import type { ControlFlow } from './control-flow.ts';
 
+const LONGEST_INSTRUCTION = 15;
+
 /** Bounds the time that compiling takes (and the optimising compiler's, which is not linear). */
 const INSTRUCTION_LIMIT = 200;
-const LONGEST_INSTRUCTION = 15;
+/**
+ * The compiler is itself cold at first: a first region of 120 instructions took it 20 ms. What is cut off
+ * is compiled a moment later, and both become one region if control goes to and fro.
+ */
+const FIRST_INSTRUCTION_LIMIT = 64;
+
+/** How many instructions a region may have when so many regions have been compiled before. */
+export function instructionLimit(compiledBefore: number): number {
+  return compiledBefore === 0 ? FIRST_INSTRUCTION_LIMIT : INSTRUCTION_LIMIT;
+}
 
 export interface RegionPlan {
   readonly mode: ExecutionMode;
@@ -36,6 +47,8 @@ export interface PlanParts {
   /** Offsets that belong to other regions. */
   readonly excluded: ReadonlySet<number>;
   readonly isStop: (offset: number) => boolean;
+  /** The region has at most so many instructions; see `instructionLimit`. */
+  readonly instructionLimit: number;
 }
 
 /** The plan, or undefined if nothing of the page can be compiled. */
@@ -57,7 +70,7 @@ function collect(parts: PlanParts): Map<number, RegionInstruction> {
   const waiting = parts.seeds.map((seed) => startOfRun(parts, seed));
   for (let index = 0; index < waiting.length; index++) {
     for (let offset = waiting[index]; offset !== undefined && !found.has(offset);) {
-      if (found.size >= INSTRUCTION_LIMIT) return found;
+      if (found.size >= parts.instructionLimit) return found;
       const instruction = instructionAt(parts, offset);
       if (instruction === undefined) break;
       found.set(offset, instruction);

@@ -166,6 +166,19 @@ export type Statement =
       readonly result: ResultNode;
     };
 
+/** Division traps, and must not where it is not reached. */
+function mayTrap(operation: string): boolean {
+  let traps = trapping.get(operation);
+  if (traps === undefined) {
+    traps = operation.includes('div') || operation.includes('rem');
+    trapping.set(operation, traps);
+  }
+  return traps;
+}
+
+/** Answers of `mayTrap`: it is asked of every node several times, while a pause grows. */
+const trapping = new Map<string, boolean>();
+
 /** Nodes that stay where they were recorded, because what they read may change later. */
 export function isPlaced(node: Node): boolean {
   switch (node.kind) {
@@ -174,7 +187,7 @@ export function isPlaced(node: Node): boolean {
     case 'encoded':
       return false;
     case 'pure':
-      return node.name.includes('div') || node.name.includes('rem');
+      return mayTrap(node.name);
     default:
       return true;
   }

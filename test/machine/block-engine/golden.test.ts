@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { ControlFlow } from '../../../machine/block-engine/control-flow.ts';
 import { emitRegion } from '../../../machine/block-engine/region-compiler.ts';
-import { planRegion } from '../../../machine/block-engine/region-plan.ts';
+import { instructionLimit, planRegion } from '../../../machine/block-engine/region-plan.ts';
 import { modeOfKey } from '../../../machine/cpu/execution-mode.ts';
 import { CodeCache } from '../../../machine/translation/code-cache.ts';
 import { RecordArena } from '../../../machine/translation/record.ts';
@@ -94,6 +94,7 @@ function compiledText({ parts, stops = [] }: Program): string {
     seeds: starts,
     excluded: new Set(),
     isStop: (offset) => stops.includes(offset),
+    instructionLimit: instructionLimit(Infinity),
   });
   return functionText(emitRegion(plan!, 16, MEMORY_PAGES).bytes);
 }

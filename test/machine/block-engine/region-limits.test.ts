@@ -1,7 +1,8 @@
 /** Where regions end: an access that faults in their middle, and a cache that is full. */
 import { describe, expect, it } from 'vitest';
 import type { Machine } from '../../../machine/index.ts';
-import { benchMachine, Lockstep } from './lockstep.ts';
+import { smallGuest } from '../small-guest.ts';
+import { benchMachine, EAGER, Lockstep } from './lockstep.ts';
 
 const CODE = 0x40_0000;
 const HANDLER = 0x50_0000;
@@ -80,6 +81,26 @@ describe('an access in the middle of hot code', () => {
       });
     }
   }
+});
+
+describe('the first loop that gets hot', () => {
+  it('is compiled in part, since the compiler is cold, and soon as one region', () => {
+    // add eax, ecx, 150 times; jmp to the first
+    const body = Array.from({ length: 150 }, () => [0x01, 0xc8]).flat();
+    const jump = [0xe9, ...new Uint8Array(new Int32Array([-body.length - 5]).buffer)];
+    const lockstep = new Lockstep((engine) => {
+      return smallGuest([...body, ...jump], { engine, hotness: EAGER });
+    });
+    const sizes = new Set<number>();
+    for (let slice = 0; slice < 200; slice++) {
+      lockstep.run({ budget: 101 });
+      for (const { instructions } of lockstep.block.describeJit()!.regions) sizes.add(instructions);
+    }
+    expect(Math.min(...sizes)).toBeLessThanOrEqual(64);
+    expect(lockstep.block.describeJit()!.regions.map(({ instructions }) => instructions)).toEqual([
+      151,
+    ]);
+  });
 });
 
 describe('more hot pages than there is room for', () => {
