@@ -127,7 +127,8 @@ export const qxfer: PacketChapter = {
       object: 'features',
       annex: 'annex',
       purpose: 'the target description: all registers with names and types',
-      read: (annex, { target }) => target.description(annex),
+      read: (annex, { target, client }) =>
+        target.description(annex, client.isLldb ? 'lldb' : 'gdb'),
     }),
     defineTransfer({
       object: 'threads',

@@ -4,14 +4,18 @@
  */
 import type { FieldReader } from '../rsp/field-reader.ts';
 import { textToHex } from '../rsp/hex.ts';
-import { reply } from '../rsp/reply.ts';
+import { reply, type Reply } from '../rsp/reply.ts';
 import type {
+  Awaitable,
+  TargetTracepoints,
+  TraceAction,
   TracepointDefinition,
   TracepointDescription,
   TracepointPlace,
   TraceVariable,
 } from '../target/target.ts';
 import type { PacketDefinition } from './definition.ts';
+import type { PacketContext } from './packet-context.ts';
 import {
   formatAction,
   formatExpression,
@@ -56,27 +60,73 @@ function hex(value: number | bigint): string {
   return value.toString(16);
 }
 
-/** The pieces of qTfP and qTsP: the tracepoint, its actions, the text it was made from. */
+/**
+ * The pieces of qTfP and qTsP: the tracepoint and the text it was made from. Actions in bytecode only
+ * where there is no text: gdb takes the text if it is there, and each piece is a round trip at attach.
+ */
 function* piecesOf({ definition, actions, sources }: TracepointDescription): Iterable<string> {
   const { number, address, isEnabled, stepCount, passCount, condition } = definition;
   const place = `${hex(number)}:${hex(address)}`;
   const ifMet = condition === undefined ? '' : `:${formatExpression(condition)}`;
   const state = isEnabled ? 'E' : 'D';
   yield `T${place}:${state}:${hex(stepCount)}:${hex(passCount)}${ifMet}`;
-  let letter = 'A';
-  for (const action of actions) {
-    if (action.kind === 'while-stepping') letter = 'S';
-    else yield `${letter}${place}:${formatAction(action)}`;
-  }
+  if (!sources.some(({ type }) => type === 'cmd')) yield* actionPieces(place, actions);
   for (const { type, text } of sources) {
     const bytes = textToHex(text);
     yield `Z${place}:${type}:0:${hex(bytes.length / 2)}:${bytes}`;
   }
 }
 
+function* actionPieces(place: string, actions: readonly TraceAction[]): Iterable<string> {
+  let letter = 'A';
+  for (const action of actions) {
+    if (action.kind === 'while-stepping') letter = 'S';
+    else yield `${letter}${place}:${formatAction(action)}`;
+  }
+}
+
 function variablePiece({ number, initialValue, name }: TraceVariable): string {
   const value = BigInt.asUintN(64, initialValue);
   return `${hex(number)}:${hex(value)}:0:${textToHex(name)}`;
+}
+
+interface PieceList {
+  /** The packet that makes the list and names its first piece, and the one for each further piece. */
+  readonly names: readonly [string, string];
+  readonly purpose: string;
+  /** Where the session keeps what has still to be named. */
+  readonly holding: 'tracepointPieces' | 'variablePieces';
+  readonly pieces: (tracepoints: TargetTracepoints) => Awaitable<readonly string[]>;
+}
+
+function defineList({ names, purpose, holding, pieces }: PieceList): PacketDefinition[] {
+  const next = ({ holdings }: PacketContext): Reply => {
+    const [piece = END, ...others] = holdings[holding];
+    holdings[holding] = others;
+    return reply.text(piece);
+  };
+  const [first, further] = names;
+  return [
+    defineTracepointPacket({
+      name: first,
+      syntax: first,
+      purpose,
+      async handle(fields, tracepoints, context) {
+        fields.end();
+        context.holdings[holding] = await pieces(tracepoints);
+        return next(context);
+      },
+    }),
+    defineTracepointPacket({
+      name: further,
+      syntax: further,
+      purpose: `the next piece of ${first}`,
+      handle(fields, _tracepoints, context) {
+        fields.end();
+        return next(context);
+      },
+    }),
+  ];
 }
 
 export const definitionPackets: readonly PacketDefinition[] = [
@@ -173,50 +223,18 @@ export const definitionPackets: readonly PacketDefinition[] = [
       },
     }),
   ),
-  defineTracepointPacket({
-    name: 'qTfP',
-    syntax: 'qTfP',
+  ...defineList({
+    names: ['qTfP', 'qTsP'],
     purpose: 'the tracepoints of the target, piece by piece: the first',
-    async handle(fields, tracepoints, { holdings }) {
-      fields.end();
-      const all = await tracepoints.describe();
-      const [first = END, ...others] = all.flatMap((each) => [...piecesOf(each)]);
-      holdings.tracepointPieces = others;
-      return reply.text(first);
-    },
+    holding: 'tracepointPieces',
+    pieces: async (tracepoints) =>
+      (await tracepoints.describe()).flatMap((each) => [...piecesOf(each)]),
   }),
-  defineTracepointPacket({
-    name: 'qTsP',
-    syntax: 'qTsP',
-    purpose: 'the next piece of qTfP',
-    handle(fields, _tracepoints, { holdings }) {
-      fields.end();
-      const [next = END, ...others] = holdings.tracepointPieces;
-      holdings.tracepointPieces = others;
-      return reply.text(next);
-    },
-  }),
-  defineTracepointPacket({
-    name: 'qTfV',
-    syntax: 'qTfV',
+  ...defineList({
+    names: ['qTfV', 'qTsV'],
     purpose: 'the trace state variables of the target: the first',
-    async handle(fields, tracepoints, { holdings }) {
-      fields.end();
-      const [first = END, ...others] = (await tracepoints.variables()).map(variablePiece);
-      holdings.variablePieces = others;
-      return reply.text(first);
-    },
-  }),
-  defineTracepointPacket({
-    name: 'qTsV',
-    syntax: 'qTsV',
-    purpose: 'the next piece of qTfV',
-    handle(fields, _tracepoints, { holdings }) {
-      fields.end();
-      const [next = END, ...others] = holdings.variablePieces;
-      holdings.variablePieces = others;
-      return reply.text(next);
-    },
+    holding: 'variablePieces',
+    pieces: async (tracepoints) => (await tracepoints.variables()).map(variablePiece),
   }),
   ...(['qTfSTM', 'qTsSTM'] as const).map((name) =>
     defineTracepointPacket({

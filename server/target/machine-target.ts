@@ -196,8 +196,8 @@ export class MachineTarget implements Target {
     this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
   }
 
-  description(annex: string): string | undefined {
-    return annex === 'target.xml' ? TARGET_XML : undefined;
+  description(annex: string, client: 'gdb' | 'lldb' = 'gdb'): string | undefined {
+    return annex === 'target.xml' ? TARGET_XML[client] : undefined;
   }
 
   threads(): readonly TargetThread[] {

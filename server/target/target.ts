@@ -323,8 +323,8 @@ export interface Target {
   readonly memory: TargetMemory;
   readonly breakpoints: TargetBreakpoints;
 
-  /** `qXfer:features:read`: the XML of `target.xml` and of what it includes. */
-  description(annex: string): string | undefined;
+  /** `qXfer:features:read`: the XML of `target.xml` and of what it includes, the same for both or not. */
+  description(annex: string, client?: 'gdb' | 'lldb'): string | undefined;
 
   /** In the order of `info threads`; never empty while the target lives. */
   threads(): Awaitable<readonly TargetThread[]>;

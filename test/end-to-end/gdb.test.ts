@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
 import { Terminal } from './terminal.ts';
 import { gdb, gdbWith } from './gdb.ts';
+import { requestsOf } from './packet-trace.ts';
 import { MAIN, ROOT, ServerProcess } from './server-process.ts';
 
 const READY = '[INIT] forking a worker every second';
@@ -178,6 +179,18 @@ describe.skipIf(missing('gdb'))('gdb without a file', () => {
     expect(printed[1]).toContain('"init"');
     expect(printed[2]).toMatch(/= \d+/);
     expect(server.stdout.length).toBeGreaterThanOrEqual(before);
+  });
+});
+
+describe.skipIf(missing('gdb'))('gdb with a file of its own', () => {
+  it('attaches in 21 packets and what it reads of memory, the tracepoint on fork among them', async () => {
+    const server = await ServerProcess.start('--wait', '--trace-packets');
+    const image = 'kernel/images/kernel.elf';
+    const { everything } = await gdbWith([image], `target remote ${server.address}`, 'detach');
+    expect(await server.stop()).toBe(0);
+    expect(everything).toContain("Created tracepoint 1 for target's tracepoint 1");
+    const requests = requestsOf(server).filter((request) => !/^[Dm]/.test(request));
+    expect(requests.length, requests.join('\n')).toBeLessThanOrEqual(21);
   });
 });
 

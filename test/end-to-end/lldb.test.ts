@@ -1,7 +1,8 @@
 /** The real lldb: what it shows of the guest, and in how many packets. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
-import { lldb, monitorOfLldb, requestsByStop, requestsOf } from './lldb.ts';
+import { lldb, monitorOfLldb } from './lldb.ts';
+import { requestsByStop, requestsOf } from './packet-trace.ts';
 import { ServerProcess } from './server-process.ts';
 
 describe.skipIf(missing('lldb-14'))('lldb', () => {
