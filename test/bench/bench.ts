@@ -5,11 +5,14 @@
 import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
-  attachWithGdb,
+  attach,
+  ATTACHING_CLIENTS,
   falseConditionsWithGdb,
   median,
   MEASURES,
   tracepointFrames,
+  type AttachingClient,
+  type Attachment,
 } from './measures.ts';
 import { RspClient } from './rsp-client.ts';
 import { BENCH_IMAGE, KERNEL_IMAGE, runToEnd, startExoscope, startQemu, type RunningServer } from './servers.ts'; // prettier-ignore
@@ -84,6 +87,24 @@ async function measureRsp(servers: readonly RunningServer[]): Promise<void> {
   }
 }
 
+async function measureAttach(
+  client: AttachingClient,
+  servers: readonly RunningServer[],
+): Promise<void> {
+  const attached = servers.map((): Attachment[] => []);
+  for (let round = 0; round < 3 * ROUNDS; round++) {
+    for (const [index, server] of servers.entries()) {
+      attached[index]!.push(await attach(client, server));
+    }
+  }
+  const addMedian = (name: string, unit: string, figure: (one: Attachment) => number): void => {
+    const [ours = NaN, theirs = NaN] = attached.map((all) => median(all.map(figure)));
+    add({ name, unit, isRate: false, ours, theirs });
+  };
+  addMedian(`${client.name} attach, local ELF`, 's', ({ seconds }) => seconds);
+  addMedian(`${client.name} attach, packets`, '', ({ packets }) => packets);
+}
+
 /** Ours alone: QEMU has no tracepoints. */
 async function measureTracepoints(): Promise<void> {
   const server = await startExoscope(BENCH_IMAGE, 'spin', false);
@@ -133,12 +154,7 @@ await pair(KERNEL_IMAGE, '', async (servers) => {
   add({ name: 'listening after', unit: 'ms', isRate: false, ours: ours!, theirs: theirs! });
   // Both guests have run their tests by then and are idle.
   await sleep(4000);
-  const seconds = servers.map((): number[] => []);
-  for (let round = 0; round < 3 * ROUNDS; round++) {
-    for (const [index, server] of servers.entries()) seconds[index]!.push(attachWithGdb(server));
-  }
-  const [fast, slow] = seconds.map(median);
-  add({ name: 'gdb attach, local ELF', unit: 's', isRate: false, ours: fast!, theirs: slow! });
+  for (const client of ATTACHING_CLIENTS) await measureAttach(client, servers);
 });
 await pair(BENCH_IMAGE, 'spin', measureRsp);
 await measureTracepoints();

@@ -1,6 +1,7 @@
 /** What is measured over RSP: each measure takes an attached client of either server. */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startRelay } from './counting-relay.ts';
 import { BENCH_IMAGE, KERNEL_IMAGE, type RunningServer } from './servers.ts';
 import { RspClient } from './rsp-client.ts';
 
@@ -131,15 +132,67 @@ export async function tracepointFrames(client: RspClient, hot: string): Promise<
   return parseInt(/tcreated:([0-9a-f]+)/.exec(status)?.[1] ?? '', 16) / seconds;
 }
 
-/** A whole gdb that attaches with a local ELF, looks and detaches: seconds. */
-export function attachWithGdb(server: RunningServer): number {
-  const commands = [`target remote 127.0.0.1:${server.port}`, 'info registers rip', 'detach'];
-  const started = performance.now();
-  const result = spawnSync('gdb', ['-nx', '-q', '-batch', ...commands.flatMap((text) => ['-ex', text]), KERNEL_IMAGE]); // prettier-ignore
-  if (!/rip /.test(result.stdout.toString())) {
-    throw new Error(`gdb did not attach to ${server.name}: ${result.stderr.toString()}`);
+/** A debugger and what makes it attach, look at one register and leave. */
+export interface AttachingClient {
+  readonly name: string;
+  readonly program: string;
+  readonly args: (port: number) => readonly string[];
+}
+
+const batch = (flag: string, commands: readonly string[]): string[] =>
+  commands.flatMap((command) => [flag, command]);
+
+/** Both have the ELF on this side, as a kernel developer does. */
+export const ATTACHING_CLIENTS: readonly AttachingClient[] = [
+  {
+    name: 'gdb',
+    program: 'gdb',
+    args: (port) => [
+      ...['-nx', '-q', '-batch', KERNEL_IMAGE],
+      ...batch('-ex', [`target remote 127.0.0.1:${port}`, 'info registers rip', 'detach']),
+    ],
+  },
+  {
+    name: 'lldb',
+    program: 'lldb-14',
+    args: (port) => [
+      ...['-x', '-b', KERNEL_IMAGE],
+      ...batch('-o', [`gdb-remote 127.0.0.1:${port}`, 'register read rip', 'detach']),
+    ],
+  },
+];
+
+/** A stop that QEMU sends unasked makes about every other lldb fail. */
+const MOST_ATTEMPTS = 10;
+
+export interface Attachment {
+  readonly seconds: number;
+  /** Which the client sent; without acknowledgements, and with the one that detaches. */
+  readonly packets: number;
+}
+
+/** A whole client, from its start to its end. */
+export async function attach(client: AttachingClient, server: RunningServer): Promise<Attachment> {
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const relay = await startRelay(server.port);
+    const started = performance.now();
+    const output = await outputOf(client.program, client.args(relay.port));
+    const seconds = (performance.now() - started) / 1000;
+    await relay.close();
+    if (/^ *rip\b.*0x/m.test(output)) return { seconds, packets: relay.requests.length };
   }
-  return (performance.now() - started) / 1000;
+  throw new Error(`${client.name} did not attach to ${server.name}`);
+}
+
+/** Not `spawnSync`: the relay must go on meanwhile. */
+function outputOf(program: string, args: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    let output = '';
+    child.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()));
+    child.once('error', reject);
+    child.once('close', () => resolve(output));
+  });
 }
 
 /**
