@@ -5,9 +5,9 @@
 import { ERRNO } from '../rsp/errno.ts';
 import type { FieldReader } from '../rsp/field-reader.ts';
 import { reply } from '../rsp/reply.ts';
+import { formatThreadId } from '../rsp/thread-id.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import type { PacketContext } from './packet-context.ts';
-import { stopReply } from './stop-reply.ts';
 
 /** Lets one process go; with the last one, or where there is only one, the connection ends. */
 async function detachProcess(fields: FieldReader, context: PacketContext): Promise<boolean> {
@@ -86,8 +86,9 @@ export const sessions: PacketChapter = {
         fields.end();
         const thread = processes.attach(process);
         if (thread === undefined) return reply.error(ERRNO.ESRCH, `no process ${process}`);
-        const cause = { kind: 'interrupt' } as const;
-        return stopReply(context, { kind: 'stopped', thread, signal: 0, cause });
+        context.selection.selectAttached(thread);
+        // Without registers: gdb has no description for this inferior yet and takes it for i386.
+        return reply.text(`T00thread:${formatThreadId(process, thread, true)};`);
       },
     }),
   ],

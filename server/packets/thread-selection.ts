@@ -23,6 +23,8 @@ export class ThreadSelection {
   private readonly target: Target;
   private general: ThreadNumber | undefined;
   private generalProcess: ProcessNumber = ONLY_PROCESS;
+  /** What `any` means, where it is not the thread on the CPU. */
+  private attached: ThreadNumber | undefined;
 
   constructor(target: Target) {
     this.target = target;
@@ -49,18 +51,26 @@ export class ThreadSelection {
    * (remote.c, record_currthread).
    */
   selectStopped(thread: ThreadNumber): void {
+    this.attached = undefined;
     this.general = thread;
     this.generalProcess = this.processOf(thread);
+  }
+
+  /** Behind vAttach gdb asks by `Hgp0.0` and `qC` which thread it has attached to. */
+  selectAttached(thread: ThreadNumber): void {
+    this.selectStopped(thread);
+    this.attached = thread;
   }
 
   async select(id: ThreadId): Promise<void> {
     if (id.thread === 'any' && id.process === 'any') id = ANY;
     if (id.thread === 'any' && id.process === undefined) {
-      this.general = undefined;
-      this.generalProcess = this.processOf(await this.target.currentThread());
+      this.general = this.attached;
+      this.generalProcess = this.processOf(this.attached ?? (await this.target.currentThread()));
       return;
     }
     const thread = await this.one(id);
+    this.attached = undefined;
     this.general = thread.id;
     this.generalProcess = thread.process;
   }
