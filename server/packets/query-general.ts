@@ -10,6 +10,8 @@ import { PACKET_SIZE } from './packet-context.ts';
 
 /** gdb has all of them; lldb 14 follows forks, but not execs, and takes one process for all. */
 const PROCESS_FEATURES = ['fork-events+', 'vfork-events+', 'exec-events+'];
+/** A process's libraries are the kernel; see qxfer.ts. */
+const LIBRARIES = 'qXfer:libraries-svr4:read+';
 const LARGEST_SYSTEM_CALL = 0xffff_ffff;
 const MOST_SYSTEM_CALLS = 4096;
 
@@ -35,8 +37,11 @@ export const queries: PacketChapter = {
           [...PROCESS_FEATURES, 'multiprocess+'].every((feature) => offered.has(feature));
         const size = `PacketSize=${PACKET_SIZE.toString(16)}`;
         const features = ['multiprocess+', 'swbreak+', 'hwbreak+', 'error-message+'];
-        const ofProcesses = client.processes ? PROCESS_FEATURES : [];
-        const announced = [size, ...features, ...ofProcesses, ...context.announcements];
+        const { announcements } = context;
+        const ofProcesses = client.processes
+          ? [...PROCESS_FEATURES, LIBRARIES].filter((feature) => !announcements.includes(feature))
+          : [];
+        const announced = [size, ...features, ...ofProcesses, ...announcements];
         return reply.text(announced.join(';'));
       },
     }),

@@ -113,6 +113,14 @@ function librariesXml(libraries: readonly TargetLibrary[]): string {
   return `<library-list-svr4 version="1.0">\n${lines.join('')}</library-list-svr4>\n`;
 }
 
+/** Processes have the kernel besides their programs, and not one another's symbols. */
+function librariesOf(
+  { libraries = [], processes }: Target,
+  process: number,
+): readonly TargetLibrary[] {
+  return processes?.isActive === true ? processes.librariesOf(process) : libraries;
+}
+
 /** The process that an annex names in hex; without one the selected process. */
 function processOfAnnex(annex: string, context: PacketContext): number {
   if (annex === '') return context.selection.process;
@@ -155,9 +163,9 @@ export const qxfer: PacketChapter = {
       object: 'libraries-svr4',
       annex: '',
       purpose: 'symbol files beside the executable and where they are; gdb reads them by vFile',
-      isOffered: (target) => target.libraries !== undefined,
-      read: (annex, { target }) =>
-        annex === '' ? librariesXml(target.libraries ?? []) : undefined,
+      isOffered: (target) => target.libraries !== undefined || target.processes?.isActive === true,
+      read: (annex, { target, selection }) =>
+        annex === '' ? librariesXml(librariesOf(target, selection.process)) : undefined,
     }),
     defineTransfer({
       object: 'osdata',

@@ -8,7 +8,7 @@
  */
 import { basename } from 'node:path/posix';
 import type { GuestProc } from './guest-proc.ts';
-import type { ProcessNumber, TargetFile, TargetFiles } from './target.ts';
+import type { TargetFile, TargetFiles } from './target.ts';
 
 export interface OfferedFile {
   /** Absolute, as the guest or a boot loader would name it. */
@@ -34,21 +34,11 @@ export class MachineFiles implements TargetFiles {
   readonly #executable: string | undefined;
   readonly #files: ReadonlyMap<string, OfferedFile>;
   readonly #proc: GuestProc | undefined;
-  readonly #ownExecutable: (process: ProcessNumber) => string | undefined;
 
-  /**
-   * `executable`: which of the files debuggers read symbols from; a flat image has none.
-   * `ownExecutable`: what a process executes that the debugger has besides the machine.
-   */
-  constructor(
-    executable: string | undefined,
-    files: readonly OfferedFile[],
-    proc?: GuestProc,
-    ownExecutable: (process: ProcessNumber) => string | undefined = () => undefined,
-  ) {
+  /** `executable`: which of the files debuggers read symbols from; a flat image has none. */
+  constructor(executable: string | undefined, files: readonly OfferedFile[], proc?: GuestProc) {
     this.#executable = executable;
     this.#proc = proc;
-    this.#ownExecutable = ownExecutable;
     this.#files = new Map(files.map((file) => [file.path, file]));
   }
 
@@ -67,7 +57,7 @@ export class MachineFiles implements TargetFiles {
     return this.#proc?.readLink(path);
   }
 
-  executableOf(process: ProcessNumber): string | undefined {
-    return this.#ownExecutable(process) ?? this.#executable;
+  executableOf(): string | undefined {
+    return this.#executable;
   }
 }

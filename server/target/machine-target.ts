@@ -13,7 +13,7 @@ import { ForkLog } from '../awareness/fork-log.ts';
 import { GuestView } from '../awareness/guest-view.ts';
 import type { FaultRecord } from '../monitor/monitor-command.ts';
 import { MonitorCommands } from '../monitor/monitor-commands.ts';
-import { readElf } from '../symbols/elf-file.ts';
+import { type ElfFile, readElf } from '../symbols/elf-file.ts';
 import { allSymbols, type SymbolFile } from '../symbols/symbol-file.ts';
 import { ConditionalStops } from './conditional-stops.ts';
 import { ExceptionCatches } from './exception-catches.ts';
@@ -27,12 +27,13 @@ import { MachineMemory } from './machine-memory.ts';
 import { MachinePump } from './machine-pump.ts';
 import { MachineRegisters } from './machine-registers.ts';
 import { MACHINE_PROCESS, MachineThreads, tidOfNumber } from './machine-threads.ts';
-import { offerSymbols } from './offered-symbols.ts';
+import { offerSymbols, type SymbolOffer } from './offered-symbols.ts';
 import { osDataTables } from './os-data-tables.ts';
 import { PlanRunner, type RunEnd } from './plan-runner.ts';
 import { Inferiors } from './processes/inferiors.ts';
 import { MachineProcesses } from './processes/machine-processes.ts';
 import type { ProcessBreakpoints } from './processes/process-breakpoints.ts';
+import { ProcessFiles } from './processes/process-files.ts';
 import { planResume } from './resume-plan.ts';
 import { StackWindows } from './stack-windows.ts';
 import type {
@@ -79,7 +80,7 @@ export class MachineTarget implements Target {
   readonly registers: MachineRegisters;
   readonly memory: MachineMemory;
   readonly breakpoints: MachineBreakpoints | ProcessBreakpoints;
-  readonly files: MachineFiles;
+  readonly files: ProcessFiles;
   readonly osData: readonly OsDataTable[];
   readonly libraries?: readonly TargetLibrary[];
   readonly tracepoints: MachineTracepoints;
@@ -121,7 +122,7 @@ export class MachineTarget implements Target {
   #told: { readonly rip: bigint | undefined; readonly icount: bigint } | undefined;
 
   constructor(options: MachineTargetOptions) {
-    const { machine, image, imageName, symbolFiles = [] } = options;
+    const { machine, image, symbolFiles = [] } = options;
     this.#machine = machine;
     const elf = readElf(image);
     const symbols = allSymbols(elf, symbolFiles);
@@ -143,20 +144,9 @@ export class MachineTarget implements Target {
       own: forkTracepoint(kernel),
       readOnly: readOnlyRegions(elf),
     });
-    const offer = offerSymbols(imageName, elf, symbolFiles);
-    const offered = [
-      ...(kernel?.programs ?? []),
-      ...(options.files ?? []),
-      ...offer.files,
-      { path: bootPath(imageName), content: image },
-    ];
+    const { files, offer } = this.#offerFiles(options, elf, inferiors);
+    this.files = files;
     if (offer.libraries.length > 0) this.libraries = offer.libraries;
-    const executable = elf === undefined ? undefined : bootPath(imageName);
-    const proc = new GuestProc({ machine, guest: this.#guest, executable, image: elf });
-    const executableOf = (pid: number): string | undefined => proc.executableOf(pid);
-    this.files = new MachineFiles(offer.executable, offered, proc, (process) =>
-      inferiors.isSeparate(process) ? executableOf(process) : undefined,
-    );
     if (kernel !== undefined && kernel.processEventPoints.length > 0) {
       this.processes = new MachineProcesses({
         machine,
@@ -165,7 +155,7 @@ export class MachineTarget implements Target {
         threads: this.#threads,
         inferiors,
         breakpoints: this.#breakpoints,
-        executableOf,
+        files,
       });
     }
     this.breakpoints = this.processes?.breakpoints ?? this.#breakpoints;
@@ -194,6 +184,22 @@ export class MachineTarget implements Target {
     });
     this.osData = osDataTables({ machine, guest: this.#guest, forks: this.#forks, symbols });
     this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
+  }
+
+  #offerFiles(
+    { machine, image, imageName, symbolFiles = [], files = [] }: MachineTargetOptions,
+    elf: ElfFile | undefined,
+    inferiors: Inferiors,
+  ): { readonly files: ProcessFiles; readonly offer: SymbolOffer } {
+    const offer = offerSymbols(imageName, elf, symbolFiles);
+    const programs = this.#guest.kernel?.programs ?? [];
+    const whole = { path: bootPath(imageName), content: image };
+    const executable = elf === undefined ? undefined : whole.path;
+    const proc = new GuestProc({ machine, guest: this.#guest, executable, image: elf });
+    const offered = [...programs, ...files, ...offer.files, whole];
+    const machineFiles = new MachineFiles(offer.executable, offered, proc);
+    const parts = { machineFiles, proc, inferiors, imageName, programs, symbolFiles, offer };
+    return { files: new ProcessFiles(parts), offer };
   }
 
   description(annex: string, client: 'gdb' | 'lldb' = 'gdb'): string | undefined {

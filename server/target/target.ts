@@ -285,6 +285,8 @@ export interface TargetProcesses {
   begin(): void;
   /** It has gone. */
   end(): void;
+  /** What a process has in its memory besides its program. */
+  librariesOf(process: ProcessNumber): readonly TargetLibrary[];
   /** In which process a thread is. */
   of(thread: ThreadNumber): ProcessNumber;
   /** Lets one go, which runs on with the target. False: it was the last one. */

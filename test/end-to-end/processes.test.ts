@@ -8,7 +8,11 @@ describe.skipIf(missing('gdb'))('processes as inferiors', () => {
   let server: ServerProcess;
 
   beforeAll(async () => {
-    server = await ServerProcess.start('--processes');
+    const symbols = ['worker', 'console'].flatMap((name) => [
+      '--symbols',
+      `kernel/images/${name}.elf`,
+    ]);
+    server = await ServerProcess.start('--processes', ...symbols);
     await server.serial('[INIT] forking a worker every second');
   });
   afterAll(() => server.stop());
@@ -66,7 +70,6 @@ describe.skipIf(missing('gdb'))('processes as inferiors', () => {
       'break sys_execve',
       'continue',
       'continue',
-      'symbol-file kernel/images/worker.elf',
       'tbreak main',
       'continue',
       'p $cs & 3',
@@ -74,13 +77,48 @@ describe.skipIf(missing('gdb'))('processes as inferiors', () => {
       'info inferiors',
     );
     expect(printed[4]).toContain('[Detaching after fork from parent process 1]');
-    expect(printed[4]).toMatch(/Thread \d+\.1 "init" hit Breakpoint 3, sys_execve/);
+    expect(printed[4]).toMatch(/Thread \d+\.1 "init" hit Breakpoint 3(\.\d)?, sys_execve/);
     expect(printed[5]).toMatch(/process (\d+) is executing new program: \/bin\/worker.elf/);
-    expect(printed[5]).toMatch(/hit Catchpoint 2 \(exec'd \/bin\/worker.elf\), 0x0*401000/);
-    expect(printed[8]).toMatch(/hit Temporary breakpoint \d+, main \(.*worker.c/);
-    expect(printed[9]).toContain('= 3');
-    expect(printed[10]).toMatch(/\[Inferior \d+ \(process \d+\) exited normally\]/);
-    expect(printed[11]).toMatch(/<null>/);
+    expect(printed[5]).toMatch(
+      /hit Catchpoint 2 \(exec'd \/bin\/worker.elf\), _start \(\) at kernel\/user\/start.S/,
+    );
+    expect(printed[7]).toMatch(/hit Temporary breakpoint [\d.]+, main \(.*worker.c/);
+    expect(printed[8]).toContain('= 3');
+    expect(printed[9]).toMatch(/\[Inferior \d+ \(process \d+\) exited normally\]/);
+    expect(printed[10]).toMatch(/<null>/);
+  });
+
+  it('a process shows its stack from its program into the kernel, which is its library', async () => {
+    const { printed } = await gdb(attach(), 'inferior 2', 'sharedlibrary', 'bt', 'detach');
+    expect(printed[3]).toMatch(/#0 +context_switch \(\) at kernel\/src/);
+    expect(printed[3]).toMatch(/#\d+ .* in syscall_entry \(\)/);
+    expect(printed[3]).toMatch(/#\d+ .*read_line .* at kernel\/user\/console.c/);
+    expect(printed[3]).toMatch(/#\d+ .* in main .* at kernel\/user\/console.c/);
+    expect(printed[3]!.trimEnd()).not.toContain('??');
+  });
+
+  it('what was let go can be attached again, and ends when the machine is reset', async () => {
+    const { printed: list } = await gdb(attach(), 'info inferiors', 'detach');
+    const pid = /2 +process (\d+) /.exec(list[1]!)![1]!;
+    const { printed } = await gdb(
+      `target extended-remote ${server.address}`,
+      'detach inferiors 2',
+      'add-inferior',
+      'inferior 3',
+      `attach ${pid}`,
+      'info registers rip',
+      'info inferiors',
+      'monitor reset',
+      'continue',
+      'inferior 1',
+      'tbreak fork_worker',
+      'continue',
+      'kill inferiors 1',
+    );
+    expect(printed[4]).toContain('context_switch ()');
+    expect(printed[6]).toMatch(/\* 3 +process \d+ .*console.elf/);
+    expect(printed[8]).toContain('Program terminated with signal SIGKILL');
+    expect(printed[11]).toMatch(/hit Temporary breakpoint [\d.]+, fork_worker/);
   });
 
   it('can be switched on by a monitor command before attaching', async () => {

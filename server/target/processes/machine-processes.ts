@@ -15,6 +15,7 @@ import type { ResumePlan } from '../resume-plan.ts';
 import type {
   BreakpointOwner,
   ProcessNumber,
+  TargetLibrary,
   TargetProcesses,
   TargetStop,
   ThreadNumber,
@@ -22,6 +23,7 @@ import type {
 import type { Inferiors } from './inferiors.ts';
 import { MACHINE_PROCESS } from './inferiors.ts';
 import { ProcessBreakpoints } from './process-breakpoints.ts';
+import type { ProcessFiles } from './process-files.ts';
 import { ProcessEvents, type ProcessStop } from './process-events.ts';
 
 export interface MachineProcessesParts {
@@ -31,8 +33,7 @@ export interface MachineProcessesParts {
   readonly threads: MachineThreads;
   readonly inferiors: Inferiors;
   readonly breakpoints: MachineBreakpoints;
-  /** The path at which debuggers find what a guest process executes. */
-  readonly executableOf: (pid: number) => string | undefined;
+  readonly files: ProcessFiles;
 }
 
 const SIGTRAP = 5;
@@ -81,6 +82,10 @@ export class MachineProcesses implements TargetProcesses {
   end(): void {
     this.#inferiors.end();
     this.#events.end();
+  }
+
+  librariesOf(process: ProcessNumber): readonly TargetLibrary[] {
+    return this.#parts.files.librariesOf(process);
   }
 
   of(thread: ThreadNumber): ProcessNumber {
@@ -156,7 +161,7 @@ export class MachineProcesses implements TargetProcesses {
       case 'vfork-done':
         return stopped(thread, { kind: 'vfork-done' });
       case 'exec': {
-        const path = this.#parts.executableOf(pid) ?? `/${this.#nameOf(pid)}`;
+        const path = this.#parts.files.executableOf(pid) ?? `/${this.#nameOf(pid)}`;
         return stopped(thread, { kind: 'exec', path });
       }
       case 'exit':
