@@ -4,6 +4,7 @@ import {
   type ClientHoldings,
   type PacketContext,
 } from './packets/packet-context.ts';
+import { NonStop } from './packets/non-stop.ts';
 import { ThreadSelection } from './packets/thread-selection.ts';
 import { textToHex } from './rsp/hex.ts';
 import { reply, type ImmediateReply, type Reply } from './rsp/reply.ts';
@@ -20,6 +21,8 @@ export interface SessionActions {
   resumed(): void;
   detached(): void;
   isClosed(): boolean;
+  /** In non-stop mode: there is a stop to be told. */
+  notify(): void;
 }
 
 /** Lets a halted target go on without a debugger, unless its guest has ended. */
@@ -44,6 +47,7 @@ export class SessionContext implements PacketContext {
     variablePieces: [],
     traceFrame: undefined,
   };
+  readonly nonStop: NonStop;
   selection: ThreadSelection;
   /** A break-in arrived before the resume that it is meant for was handled. */
   hasPendingInterrupt = false;
@@ -59,6 +63,7 @@ export class SessionContext implements PacketContext {
     this.actions = actions;
     this.announcements = options.registry.announcements(options.target);
     this.selection = new ThreadSelection(options.target);
+    this.nonStop = new NonStop(options.target, () => actions.notify());
   }
 
   /** Beside a debugger others may only look; with none, anybody may control. */
@@ -103,6 +108,7 @@ export class SessionContext implements PacketContext {
     this.holdings.savedRegisters.clear();
     this.holdings.transfers.clear();
     this.holdings.traceFrame = undefined;
+    this.nonStop.forget();
     await target.breakpoints.removeAllOf(this.owner);
     target.processes?.end();
     target.catchSystemCalls?.('none');

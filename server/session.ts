@@ -10,12 +10,12 @@
 import type { PacketDefinition } from './packets/definition.ts';
 import { PACKET_SIZE } from './packets/packet-context.ts';
 import type { FoundPacket, PacketRegistry } from './packets/registry.ts';
-import { stopReply } from './packets/stop-reply.ts';
+import { eventReply, stopReply } from './packets/stop-reply.ts';
 import { ERRNO, RemoteError } from './rsp/errno.ts';
 import { FieldReader } from './rsp/field-reader.ts';
 import { PacketFraming, type FramingEvent } from './rsp/framing.ts';
 import { MalformedPacket } from './rsp/malformed-packet.ts';
-import { encodeHexPacket, encodePacket } from './rsp/packet-writer.ts';
+import { encodeHexPacket, encodeNotification, encodePacket } from './rsp/packet-writer.ts';
 import { encodeReply, reply, type ImmediateReply, type Reply } from './rsp/reply.ts';
 import { SessionContext } from './session-context.ts';
 import type { SessionLog, SessionOptions, Transport } from './session-options.ts';
@@ -71,6 +71,7 @@ export class Session {
       stopAcknowledging: () => (this.acknowledges = false),
       resumed: () => (this.phase = 'resumed'),
       isClosed: () => this.isClosed(),
+      notify: () => this.notify(),
       detached: () => {
         if (this.phase === 'resumed') this.phase = 'idle';
       },
@@ -137,6 +138,7 @@ export class Session {
 
   private interrupt(): void {
     this.log.trace({ direction: 'in' }, '<0x03>');
+    if (this.context.nonStop.isOn) void this.context.nonStop.interrupt();
     // A break-in counts only while this client's resume is under way or waits in its queue.
     if (this.phase === 'resumed') this.options.target.interrupt();
     else if (this.queue.length > 0 || this.isHandling) this.context.hasPendingInterrupt = true;
@@ -280,6 +282,7 @@ export class Session {
   }
 
   private async stopped(stop: TargetStop): Promise<void> {
+    if (this.context.nonStop.isOn) await this.context.nonStop.halted(stop);
     if (this.phase !== 'resumed') return;
     try {
       if (stop.kind === 'stopped' && stop.message !== undefined) this.context.output(stop.message);
@@ -295,6 +298,25 @@ export class Session {
       this.send(reply.text('T05'));
     }
     await this.handleQueue();
+  }
+
+  /** A stop in non-stop mode; never between a packet and its answer. */
+  private notify(): void {
+    if (this.isHandling) this.context.afterReply(() => void this.sendNotification());
+    else void this.sendNotification();
+  }
+
+  private async sendNotification(): Promise<void> {
+    const { nonStop, client } = this.context;
+    try {
+      if (nonStop.event === undefined) return;
+      const answer = await eventReply(this.context, nonStop.event);
+      const payload = Buffer.concat([Buffer.from('Stop:'), encodeReply(answer, client)]);
+      if (this.isTracing()) this.trace('out', payload);
+      this.write(encodeNotification(payload));
+    } catch (error) {
+      this.log.error({ err: error }, 'internal error while telling of a stop');
+    }
   }
 
   private send(answer: ImmediateReply): void {

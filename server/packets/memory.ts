@@ -7,6 +7,7 @@ import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { FieldReader } from '../rsp/field-reader.ts';
 import { fittingLength } from '../rsp/packet-writer.ts';
 import { reply, type Reply } from '../rsp/reply.ts';
+import type { Awaitable, ThreadNumber } from '../target/target.ts';
 import { crc32 } from './crc32.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import { PACKET_SIZE, type PacketContext } from './packet-context.ts';
@@ -31,14 +32,30 @@ async function readSome(
  * client has asked for that.
  */
 async function readMemory(
-  { client, holdings, selection, target }: PacketContext,
+  context: PacketContext,
   address: bigint,
   lengthBytes: number,
 ): Promise<Uint8Array> {
+  const { client, holdings, target } = context;
   if (holdings.traceFrame !== undefined) return holdings.traceFrame.memory(address, lengthBytes);
   const { physical } = target.memory;
   if (client.physicalMemory && physical !== undefined) return physical.read(address, lengthBytes);
-  return target.memory.read(await selection.thread(), address, lengthBytes);
+  return target.memory.read(await viewer(context), address, lengthBytes);
+}
+
+/** The thread as which memory is seen. */
+function viewer(context: PacketContext): Awaitable<ThreadNumber> {
+  return context.nonStop.isOn ? livingThread(context) : context.selection.thread();
+}
+
+/**
+ * In non-stop mode the selected thread may have ended while gdb did not look: then it is the one on the
+ * CPU, so that the kernel can still be read.
+ */
+async function livingThread({ selection, target }: PacketContext): Promise<ThreadNumber> {
+  const thread = await selection.thread();
+  if ((await target.threads()).some(({ id }) => id === thread)) return thread;
+  return target.currentThread();
 }
 
 function unreadable(address: bigint): RemoteError {
@@ -51,12 +68,12 @@ async function writeBytes(
   bytes: Uint8Array,
 ): Promise<Reply> {
   refuseInFrame(context);
-  const { client, selection, target } = context;
+  const { client, target } = context;
   const { physical } = target.memory;
   const written =
     client.physicalMemory && physical !== undefined
       ? await physical.write(address, bytes)
-      : await target.memory.write(await selection.thread(), address, bytes);
+      : await target.memory.write(await viewer(context), address, bytes);
   if (written < bytes.length) throw unreadable(address + BigInt(written));
   return reply.ok;
 }

@@ -11,6 +11,7 @@ import type {
   ThreadResume,
 } from '../target/target.ts';
 import type { Reply } from '../rsp/reply.ts';
+import type { NonStop } from './non-stop.ts';
 import type { ThreadSelection } from './thread-selection.ts';
 
 /** The longest payload in either direction, in bytes; announced in hex by `qSupported`. */
@@ -81,6 +82,8 @@ export interface PacketContext {
 
   /** The client has broken in or is gone: what takes long ends. */
   readonly isCancelled: boolean;
+
+  readonly nonStop: NonStop;
 
   /** Sends text for the client's user at once, in `O` packets. */
   output(text: string): void;

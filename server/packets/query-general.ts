@@ -6,6 +6,7 @@
 import { ERRNO } from '../rsp/errno.ts';
 import { reply } from '../rsp/reply.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
+import { offersNonStop } from './non-stop.ts';
 import { PACKET_SIZE } from './packet-context.ts';
 
 /** gdb has all of them; lldb 14 follows forks, but not execs, and takes one process for all. */
@@ -60,12 +61,18 @@ export const queries: PacketChapter = {
     definePacket({
       name: 'QNonStop',
       syntax: 'QNonStop:0|1',
-      purpose: 'all-stop mode; non-stop is refused',
-      handle(fields) {
+      purpose:
+        'non-stop mode (1): stops are notifications, packets are answered while the target runs',
+      announcement: (target) => (offersNonStop(target) ? 'QNonStop+' : undefined),
+      handle(fields, context) {
         fields.expect(':');
         const isWanted = fields.length(1) === 1;
         fields.end();
-        return isWanted ? reply.error(ERRNO.EINVAL, 'only all-stop mode is offered') : reply.ok;
+        if (isWanted && !offersNonStop(context.target)) {
+          return reply.error(ERRNO.EINVAL, 'only all-stop mode is offered');
+        }
+        context.nonStop.turn(isWanted);
+        return reply.ok;
       },
     }),
     definePacket({

@@ -1,6 +1,6 @@
 /**
- * GDB manual, "Packets": ? c C s S vCont vCont? vCtrlC. All-stop only: the answer to a resume is the
- * one stop reply, sent by the session when the target halts.
+ * GDB manual, "Packets": ? c C s S vCont vCont? vCtrlC, and vStopped of "Notification Packets". In
+ * all-stop mode the answer to a resume is the one stop reply, sent by the session when the target halts.
  */
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { FieldReader } from '../rsp/field-reader.ts';
@@ -10,7 +10,7 @@ import type { ThreadId } from '../rsp/thread-id.ts';
 import type { ResumeAction, TargetStop, ThreadResume } from '../target/target.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import type { PacketContext } from './packet-context.ts';
-import { stopReply } from './stop-reply.ts';
+import { eventReply, stopReply } from './stop-reply.ts';
 
 /** Present stop; a resume of a target that exited gets its exit again. */
 function presentStop(context: PacketContext): TargetStop {
@@ -20,6 +20,11 @@ function presentStop(context: PacketContext): TargetStop {
 }
 
 async function resume(context: PacketContext, threads: readonly ThreadResume[]): Promise<Reply> {
+  if (context.nonStop.isOn) {
+    context.holdings.traceFrame = undefined;
+    await context.nonStop.resume(threads);
+    return reply.ok;
+  }
   const stop = presentStop(context);
   if (stop.kind === 'exited') return stopReply(context, stop);
   return context.resume(threads);
@@ -73,8 +78,25 @@ function readAction(fields: FieldReader): ResumeAction | undefined {
 /** More than any client sends; each is matched against every thread. */
 const MAX_ACTIONS = 1024;
 
+interface Actions {
+  readonly resumed: readonly ThreadResume[];
+  /** Named by `t`. */
+  readonly stopped: ReadonlySet<number>;
+}
+
+/** In non-stop mode a client may name threads that have ended while it did not look. */
+async function namedThreads(context: PacketContext, id: ThreadId): Promise<readonly number[]> {
+  try {
+    return (await context.selection.matching(id)).map((thread) => thread.id);
+  } catch (error) {
+    const isGone = error instanceof RemoteError && error.errno === ERRNO.ESRCH;
+    if (!context.nonStop.isOn || !isGone || typeof id.thread !== 'number') throw error;
+    return [id.thread];
+  }
+}
+
 /** The first action that names a thread counts, so a `t` must hide the later ones. */
-async function readActions(fields: FieldReader, context: PacketContext): Promise<ThreadResume[]> {
+async function readActions(fields: FieldReader, context: PacketContext): Promise<Actions> {
   const resumed: ThreadResume[] = [];
   const stopped = new Set<number>();
   for (let count = 0; !fields.isAtEnd; count++) {
@@ -83,20 +105,20 @@ async function readActions(fields: FieldReader, context: PacketContext): Promise
     const action = readAction(fields);
     const id = fields.accepts(':') ? fields.threadId() : { thread: 'all' as const };
     const all = await context.target.threads();
-    const named = await context.selection.matching(id);
+    const named = await namedThreads(context, id);
     const process = wholeProcess(id, context);
     if (action === undefined) {
-      for (const thread of named) stopped.add(thread.id);
+      for (const thread of named) stopped.add(thread);
     } else if (process !== undefined && stopped.size === 0) {
       resumed.push({ threads: 'all', process, action });
     } else if (named.length === all.length && stopped.size === 0) {
       resumed.push({ threads: 'all', action });
     } else {
-      const free = named.filter((thread) => !stopped.has(thread.id));
-      resumed.push(...free.map((thread) => ({ threads: thread.id, action })));
+      const free = named.filter((thread) => !stopped.has(thread));
+      resumed.push(...free.map((thread) => ({ threads: thread, action })));
     }
   }
-  return resumed;
+  return { resumed, stopped };
 }
 
 /** The process that `pPID.-1` names, where the target has more than one. */
@@ -117,6 +139,7 @@ export const resuming: PacketChapter = {
       purpose: 'why the target is halted',
       handle(fields, context) {
         fields.end();
+        if (context.nonStop.isOn) return eventReply(context, context.nonStop.begin());
         return stopReply(context, presentStop(context));
       },
     }),
@@ -166,9 +189,20 @@ export const resuming: PacketChapter = {
       purpose: 'continue, step or range-step, thread by thread',
       async handle(fields, context) {
         if (fields.isAtEnd) fields.fail('an action expected');
-        const threads = await readActions(fields, context);
+        const { resumed, stopped } = await readActions(fields, context);
+        if (context.nonStop.isOn) await context.nonStop.stop([...stopped]);
         // Nothing but `t` on a halted target: it has happened already.
-        return threads.length === 0 ? reply.ok : resume(context, threads);
+        return resumed.length === 0 ? reply.ok : resume(context, resumed);
+      },
+    }),
+    definePacket({
+      name: 'vStopped',
+      syntax: 'vStopped',
+      purpose: 'in non-stop mode: the stop has been taken, tell the next',
+      isOffered: (target) => target.isNonStop === true,
+      handle(fields, context) {
+        fields.end();
+        return eventReply(context, context.nonStop.acknowledge());
       },
     }),
     definePacket({
@@ -176,9 +210,10 @@ export const resuming: PacketChapter = {
       syntax: 'vCtrlC',
       purpose: 'break in, as the byte 0x03 does',
       isForRunningTarget: true,
-      handle(fields, context) {
+      async handle(fields, context) {
         fields.end();
-        context.target.interrupt();
+        if (context.nonStop.isOn) await context.nonStop.interrupt();
+        else context.target.interrupt();
         return reply.ok;
       },
     }),

@@ -8,6 +8,7 @@ import { formatThreadId } from '../rsp/thread-id.ts';
 import { whenKnown, type Awaitable } from '../target/awaitable.ts';
 import type { ProcessExit, RegisterValue, StopCause, TargetStop, TargetThread, ThreadNumber } from '../target/target.ts'; // prettier-ignore
 import { expedited, lldbReason, lldbStopFields, registerField, type Halt } from './lldb-stop.ts';
+import type { NonStopEvent } from './non-stop.ts';
 import type { PacketContext } from './packet-context.ts';
 
 /**
@@ -20,7 +21,8 @@ export function stopReply(context: PacketContext, stop: TargetStop): Awaitable<I
     return reply.text(`W${byteText(stop.status)}${process}`);
   }
   if (stop.kind === 'process-exited') return exitReply(stop);
-  context.selection.selectStopped(stop.thread);
+  // In non-stop mode gdb goes on with the thread that it has selected.
+  if (!context.nonStop.isOn) context.selection.selectStopped(stop.thread);
   return whenKnown(threadStopText(context, stop.thread, stop), reply.text);
 }
 
@@ -34,6 +36,16 @@ function exitReply({ process, ending }: ProcessExit): ImmediateReply {
 
 function byteText(value: number): string {
   return (value & 0xff).toString(16).padStart(2, '0');
+}
+
+/** What `?`, `vStopped` and a notification say in non-stop mode. */
+export function eventReply(
+  context: PacketContext,
+  event: NonStopEvent | undefined,
+): Awaitable<ImmediateReply> {
+  if (event === undefined) return reply.ok;
+  if (event.kind !== 'vanished') return stopReply(context, event);
+  return reply.text(`w0;${formatThreadId(1, event.thread, context.client.multiprocess)}`);
 }
 
 /**

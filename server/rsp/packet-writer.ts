@@ -22,6 +22,13 @@ export function encodePacket(payload: Uint8Array): Uint8Array {
   return frame;
 }
 
+/** The same for a notification, which nobody acknowledges: `%` instead of `$`. */
+export function encodeNotification(payload: Uint8Array): Uint8Array {
+  const frame = encodePacket(payload);
+  frame[0] = 0x25;
+  return frame;
+}
+
 /**
  * Where the bytes stand that need an escape, in order. They are few in most memory, and `indexOf` looks at
  * many bytes at a time: 5 us for 64 KiB, and two loads and an addition for each word take 20.

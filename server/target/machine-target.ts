@@ -95,6 +95,8 @@ export class MachineTarget implements Target {
     hostName: 'exoscope',
   };
 
+  readonly isNonStop = true;
+
   readonly #machine: MachineView & MachineControl;
   readonly #guest: GuestView;
   readonly #agent: MachineAgent;

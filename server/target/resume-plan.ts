@@ -46,10 +46,11 @@ export function planResume(
 
 /** The first element that names the thread counts. */
 function names(
-  { threads, process }: ThreadResume,
+  { threads, process, except }: ThreadResume,
   thread: ThreadNumber,
   processOf: (thread: ThreadNumber) => ProcessNumber | undefined,
 ): boolean {
   if (threads !== 'all') return threads === thread;
+  if (except?.includes(thread) === true) return false;
   return process === undefined || processOf(thread) === process;
 }

@@ -93,6 +93,8 @@ export interface ThreadResume {
   readonly threads: ThreadNumber | 'all';
   /** With 'all': only this process's, also those that it makes while it runs. See `TargetProcesses`. */
   readonly process?: ProcessNumber;
+  /** With 'all', where the target has `isNonStop`: these are not meant. */
+  readonly except?: readonly ThreadNumber[];
   readonly action: ResumeAction;
 }
 
@@ -346,6 +348,11 @@ export interface Target {
   /** Text for the debugger's user from a running target (breakpoint commands). */
   onOutput?(listener: (text: string) => void): () => void;
 
+  /**
+   * It may be asked for memory, threads and breakpoints while it runs, and `resume` understands `except`:
+   * gdb's non-stop mode is offered.
+   */
+  readonly isNonStop?: boolean;
   readonly identity?: TargetIdentity;
   readonly files?: TargetFiles;
   readonly monitor?: TargetMonitor;

@@ -56,7 +56,7 @@ export const PEER_PACKETS: ReadonlyMap<string, PeerSupport> = new Map([
   ...each('S', of(undefined, YES)),
   ...each('vCont?', ALL),
   ...each('vCont', of('no range step', YES, 'no range step')),
-  ...each('vCtrlC', ONLY_GDBSERVER),
+  ...each('vStopped vCtrlC', ONLY_GDBSERVER),
   ...each('H T qC qfThreadInfo qsThreadInfo', ALL),
   ...each('qThreadExtraInfo', of('silent about a wrong id', NO, YES)),
   ...each('qXfer:features:read', ALL),
@@ -98,7 +98,6 @@ export const PACKETS_ELSEWHERE: readonly (readonly [string, PeerSupport])[] = [
 
 /** Ours, where "yes" would say too much. */
 export const OUR_LIMITS: ReadonlyMap<string, string> = new Map([
-  ['QNonStop', 'all-stop only'],
   ['vAttach', 'refused in words'],
   ['qXfer:libraries-svr4:read', 'with `--symbols`'],
   ['k', 'detaches'],

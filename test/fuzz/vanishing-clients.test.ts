@@ -23,7 +23,7 @@ const REQUESTS = [
   'g', `mffffffff80101000,1000`, `m${FORK},20000`, `Z0,${FORK},1`, `Z1,${FORK},1`, 'Z2,ffffffff80120000,8', 'Z4,1000,1000',
   'vCont;s:p1.1', 'vCont;s:p1.2', 'vCont;c', 'c', 's', 'jThreadsInfo', 'qXfer:threads:read::0,20000', 'qCRC:ffffffff80100000,10000',
   'qSearch:memory:ffffffff80100000;10000;nowhere to be found', 'qRcmd,746872656164732d', 'qRcmd,666f726b73', 'qRcmd,696e666f206d656d',
-  'vFile:open:2f626f6f742f6b65726e656c2e656c66,0,0', 'vFile:pread:3,20000,0', 'QSaveRegisterState', 'vCtrlC', 'D', 'D1', '\x03',
+  'vFile:open:2f626f6f742f6b65726e656c2e656c66,0,0', 'vFile:pread:3,20000,0', 'QSaveRegisterState', 'vCtrlC', 'QNonStop:1', 'vStopped', 'vCont;t', 'D', 'D1', '\x03',
 ]; // prettier-ignore
 
 const READY = '[INIT] forking a worker every second';
