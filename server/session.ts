@@ -201,12 +201,19 @@ export class Session {
     try {
       const refusal = await this.admit(payload, found?.definition);
       if (refusal !== undefined) return refusal;
-      if (found === undefined) return reply.unsupported;
+      if (found === undefined) return await this.passOn(payload);
       const fields = new FieldReader(payload, found.fieldsAt);
       return await found.definition.handle(fields, this.context);
     } catch (error) {
       return this.errorReply(error, payload);
     }
+  }
+
+  /** To the stub that the target stands before, if it does, for the debugger alone. */
+  private async passOn(payload: Uint8Array): Promise<Reply> {
+    const { seat, target } = this.options;
+    if (target.passOn === undefined || !seat.isHeldBy(this)) return reply.unsupported;
+    return reply.binary(await target.passOn(payload));
   }
 
   /** Makes the connection the debugger when it first sends what only a debugger sends, or refuses. */

@@ -1,7 +1,7 @@
 /**
  * `processes`: the guest kernel's processes as a tree.
  */
-import type { GuestProcess } from '../awareness/awareness.ts';
+import type { GuestProcess, Listing } from '../awareness/awareness.ts';
 import { complaintLines, table } from './format.ts';
 import { defineMonitorCommand, expectArguments } from './monitor-command.ts';
 
@@ -22,20 +22,24 @@ export const processesCommand = defineMonitorCommand({
   ].join('\n'),
   run({ guest }, args) {
     expectArguments(this, args, 0);
-    const { items, complaints } = guest.processes();
-    if (items.length === 0) return `no processes${complaintLines(complaints)}`;
-    const headings = ['>pid', 'name', 'state', 'mode', '>forks', 'ending'];
-    const rows = treeOrder(items).map(({ process, depth }) => [
-      `${process.pid}`,
-      `${'  '.repeat(depth)}${process.name}`,
-      process.state,
-      process.mode,
-      `${process.forkCount}`,
-      process.ending ?? '',
-    ]);
-    return `${table(headings, rows)}${complaintLines(complaints)}`;
+    return processesTable(guest.processes());
   },
 });
+
+/** The answer of `processes`, without a final line feed. */
+export function processesTable({ items, complaints }: Listing<GuestProcess>): string {
+  if (items.length === 0) return `no processes${complaintLines(complaints)}`;
+  const headings = ['>pid', 'name', 'state', 'mode', '>forks', 'ending'];
+  const rows = treeOrder(items).map(({ process, depth }) => [
+    `${process.pid}`,
+    `${'  '.repeat(depth)}${process.name}`,
+    process.state,
+    process.mode,
+    `${process.forkCount}`,
+    process.ending ?? '',
+  ]);
+  return `${table(headings, rows)}${complaintLines(complaints)}`;
+}
 
 interface TreeNode {
   readonly process: GuestProcess;

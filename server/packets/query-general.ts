@@ -143,7 +143,8 @@ export const queries: PacketChapter = {
         });
         if (result.afterReply !== undefined) context.afterReply(result.afterReply);
         // `reset` of a guest that had ended: with nobody attached it runs, as it did before.
-        if (before.kind === 'halted' && before.hasEnded === true) context.runIfUnattended();
+        const hasEnded = before.kind === 'halted' && before.hasEnded === true;
+        if (hasEnded || result.hasHalted === true) context.runIfUnattended();
         if (result.failure === undefined) return reply.ok;
         if (context.client.errorMessages) return reply.error(ERRNO.EINVAL, result.failure);
         // gdb before 16 turns every error reply into "Protocol error with Rcmd": so print it instead.

@@ -4,6 +4,7 @@
  */
 import type { MemoryRequest } from '../awareness/walk.ts';
 import { bytesToHex } from '../rsp/hex.ts';
+import type { PhysicalMemoryAccess } from '../target/target.ts';
 import type { Upstream } from './upstream.ts';
 
 const PAGE_BYTES = 0x1000n;
@@ -15,6 +16,13 @@ const ADDRESS_MASK = 0x000f_ffff_ffff_f000n;
 const LEVELS = [39n, 30n, 21n, 12n];
 
 export class ProxyMemory {
+  /** By `Qqemu.PhyMemMode`; the stub must have it. */
+  readonly physical: PhysicalMemoryAccess = {
+    read: (address, lengthBytes) =>
+      this.readPhysically(() => this.readPieces(address, lengthBytes)),
+    write: async (address, bytes) =>
+      (await this.exclusively(() => this.physically(() => this.writeHere(address, bytes)))) ?? 0,
+  };
   private readonly upstream: Upstream;
   /** The stub's mode is one for all requests: nobody may read while it is changed. */
   private lastUse: Promise<unknown> = Promise.resolve();
@@ -25,19 +33,23 @@ export class ProxyMemory {
 
   /** As many bytes as can be read. */
   read({ address, lengthBytes, cr3 }: MemoryRequest): Promise<Uint8Array> {
-    return this.exclusively(() =>
-      cr3 === undefined
-        ? this.readPieces(address, lengthBytes)
-        : this.physically(() => this.readThrough(cr3, address, lengthBytes)),
-    );
+    return cr3 === undefined
+      ? this.exclusively(() => this.readPieces(address, lengthBytes))
+      : this.readPhysically(() => this.readThrough(cr3, address, lengthBytes));
+  }
+
+  private async readPhysically(read: () => Promise<Uint8Array>): Promise<Uint8Array> {
+    return (await this.exclusively(() => this.physically(read))) ?? new Uint8Array(0);
   }
 
   /** How many bytes were written; only where the CPU looks now. */
   write(address: bigint, bytes: Uint8Array): Promise<number> {
+    return this.exclusively(() => this.writeHere(address, bytes));
+  }
+
+  private async writeHere(address: bigint, bytes: Uint8Array): Promise<number> {
     const request = `M${hex(address)},${hex(bytes.length)}:${bytesToHex(bytes)}`;
-    return this.exclusively(async () => {
-      return (await this.upstream.ask(request)) === 'OK' ? bytes.length : 0;
-    });
+    return (await this.upstream.ask(request)) === 'OK' ? bytes.length : 0;
   }
 
   private exclusively<Result>(use: () => Promise<Result>): Promise<Result> {
@@ -75,10 +87,11 @@ export class ProxyMemory {
     return undefined;
   }
 
-  private async physically(read: () => Promise<Uint8Array>): Promise<Uint8Array> {
-    if ((await this.upstream.ask('Qqemu.PhyMemMode:1')) !== 'OK') return new Uint8Array(0);
+  /** Undefined: the stub knows linear memory alone. */
+  private async physically<Result>(use: () => Promise<Result>): Promise<Result | undefined> {
+    if ((await this.upstream.ask('Qqemu.PhyMemMode:1')) !== 'OK') return undefined;
     try {
-      return await read();
+      return await use();
     } finally {
       await this.upstream.ask('Qqemu.PhyMemMode:0');
     }

@@ -34,6 +34,14 @@ export class ProxyRegisters implements TargetRegisters {
     return this.named('rip')?.number ?? 16;
   }
 
+  get stackPointer(): number | undefined {
+    return this.named('rsp')?.number;
+  }
+
+  get framePointer(): number | undefined {
+    return this.named('rbp')?.number;
+  }
+
   async readAll(thread: ThreadNumber) {
     const place = await this.sources.place(thread);
     const bytes = Buffer.from(await this.upstream.ask('g'), 'hex');

@@ -4,11 +4,16 @@
  * for: the debugger stays attached, is told, and finds its breakpoints in the new one.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { GuestThread, KernelAwareness, Listing } from '../awareness/awareness.ts';
+import type {
+  GuestProcess,
+  GuestThread,
+  KernelAwareness,
+  Listing,
+} from '../awareness/awareness.ts';
 import { findKernelAwareness } from '../awareness/find-kernel.ts';
 import { runWalkLater, type Walk } from '../awareness/walk.ts';
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
-import { threadsTable, type ThreadsView } from '../monitor/threads.ts';
+import type { ThreadsView } from '../monitor/threads.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { SymbolTable } from '../symbols/symbol-table.ts';
 import { bootPath, MachineFiles } from '../target/machine-files.ts';
@@ -18,13 +23,14 @@ import {
   numberOfThread,
   tidOfNumber,
 } from '../target/machine-threads.ts';
+import { placeInWindow, windowPointers } from '../target/stack-windows.ts';
 import type {
   Breakpoint,
   BreakpointOwner,
-  MonitorRequest,
-  MonitorResult,
+  PhysicalMemoryAccess,
   StopCause,
   Target,
+  TargetMemory,
   TargetState,
   TargetStop,
   TargetThread,
@@ -32,6 +38,7 @@ import type {
   ThreadResume,
 } from '../target/target.ts';
 import { ProxyMemory } from './proxy-memory.ts';
+import { ProxyMonitor } from './proxy-monitor.ts';
 import { ProxyRegisters } from './proxy-registers.ts';
 import { Upstream } from './upstream.ts';
 import { readDescription, type UpstreamDescription } from './upstream-registers.ts';
@@ -59,14 +66,17 @@ interface GuestNow {
 }
 
 const NO_THREADS: Listing<GuestThread> = { items: [], complaints: [] };
+const NO_PROCESSES: Listing<GuestProcess> = { items: [], complaints: [] };
+/** What has an answer and does not move the machine: general queries and settings, files. */
+const PASSED_ON = /^([qQj]|vFile:)/;
 const GONE = 'the stub behind the proxy has gone: waiting until it comes back\n';
 const NEW_MACHINE = 'the stub behind the proxy has gone and come back: the machine is new\n';
 
 export class ProxyTarget implements Target {
   readonly registers: ProxyRegisters;
-  readonly memory;
+  readonly memory: TargetMemory;
   readonly files?: MachineFiles;
-  readonly monitor = { run: (request: MonitorRequest) => this.runMonitor(request) };
+  readonly monitor: ProxyMonitor;
   readonly identity = {
     triple: 'x86_64-unknown-none-elf',
     pointerBytes: 8,
@@ -75,6 +85,7 @@ export class ProxyTarget implements Target {
   readonly breakpoints = {
     kinds: [0, 1, 2, 3, 4] as const,
     insert: async (owner: BreakpointOwner, breakpoint: Breakpoint) => {
+      if (placeInWindow(breakpoint.address) !== undefined) return false;
       if ((await this.upstream.ask(`Z${packetOf(breakpoint)}`)) !== 'OK') return false;
       if (!this.inserted.some((entry) => isSame(entry, owner, breakpoint))) {
         this.inserted.push({ owner, breakpoint });
@@ -94,6 +105,8 @@ export class ProxyTarget implements Target {
   private readonly outputListeners = new Set<(text: string) => void>();
   private readonly ready: Promise<void>;
   private upstreamDescription: UpstreamDescription = { texts: new Map(), registers: [] };
+  /** The stub knows `Qqemu.PhyMemMode`. */
+  private hasPhysicalMemory = false;
   private inserted: Inserted[] = [];
   private guest: Promise<GuestNow> | undefined;
   private isRunning = false;
@@ -123,14 +136,14 @@ export class ProxyTarget implements Target {
       place: (thread) => this.place(thread),
       onWrite: () => (this.guest = undefined),
     });
-    this.memory = {
-      read: (thread: ThreadNumber, address: bigint, lengthBytes: number) =>
-        this.readMemory(thread, address, lengthBytes),
-      write: (_thread: ThreadNumber, address: bigint, bytes: Uint8Array) => {
-        this.guest = undefined;
-        return this.ram.write(address, bytes);
-      },
-    };
+    this.memory = this.guestMemory();
+    this.monitor = new ProxyMonitor({
+      upstream: this.upstream,
+      isRunning: () => this.isRunning,
+      halt: () => this.halt(),
+      threads: () => this.threadsView(),
+      processes: () => this.guestProcesses(),
+    });
     this.kernel = image && findKernelAwareness(image.content);
     this.symbols = SymbolTable.fromElf(image && readElf(image.content));
     if (image !== undefined) this.files = offeredFiles(image, this.kernel);
@@ -178,6 +191,15 @@ export class ProxyTarget implements Target {
     else this.halted(stopped(CPU_THREAD, SIGNAL.SIGINT, { kind: 'interrupt' }));
   }
 
+  /**
+   * What resumes, restarts or ends the machine is not passed on: its answer would be a stop, or none,
+   * and QEMU dies of some (`bs` outside of a replay).
+   */
+  async passOn(packet: Uint8Array): Promise<Uint8Array> {
+    const text = Buffer.from(packet).toString('latin1');
+    return PASSED_ON.test(text) ? this.upstream.request(text) : new Uint8Array(0);
+  }
+
   onOutput(listener: (text: string) => void): () => void {
     this.outputListeners.add(listener);
     return () => this.outputListeners.delete(listener);
@@ -211,6 +233,8 @@ export class ProxyTarget implements Target {
       await this.upstream.ask('qSupported:xmlRegisters=i386');
       await this.upstream.ask('?');
       this.upstreamDescription = await readDescription(this.upstream);
+      const mode = await this.upstream.ask('qqemu.PhyMemMode');
+      this.hasPhysicalMemory = /^[01]$/.test(mode);
       for (const { breakpoint } of this.inserted) {
         await this.upstream.ask(`Z${packetOf(breakpoint)}`);
       }
@@ -282,10 +306,16 @@ export class ProxyTarget implements Target {
 
   private async readGuest(): Promise<GuestNow> {
     if (this.kernel === undefined) return { current: undefined, threads: NO_THREADS };
-    const run = <Result>(walk: Walk<Result>): Promise<Result> =>
-      runWalkLater(walk, (request) => this.ram.read(request));
-    const current = await run(this.kernel.currentThread());
-    return { current, threads: await run(this.kernel.threads()) };
+    const current = await this.walk(this.kernel.currentThread());
+    return { current, threads: await this.walk(this.kernel.threads()) };
+  }
+
+  private walk<Result>(walk: Walk<Result>): Promise<Result> {
+    return runWalkLater(walk, (request) => this.ram.read(request));
+  }
+
+  private async guestProcesses(): Promise<Listing<GuestProcess>> {
+    return this.kernel === undefined ? NO_PROCESSES : this.walk(this.kernel.processes());
   }
 
   private async threadsView(): Promise<ThreadsView> {
@@ -311,6 +341,50 @@ export class ProxyTarget implements Target {
     const found = threads.items.find(({ tid }) => tid === tidOfNumber(number));
     if (found === undefined) throw new RemoteError(ERRNO.ESRCH, `no thread ${number}`);
     return found;
+  }
+
+  private guestMemory(): TargetMemory {
+    const physical = (): PhysicalMemoryAccess | undefined =>
+      this.hasPhysicalMemory ? this.ram.physical : undefined;
+    return {
+      get physical() {
+        return physical();
+      },
+      read: async (thread: ThreadNumber, address: bigint, lengthBytes: number) => {
+        const place = placeInWindow(address);
+        if (place === undefined) return this.readMemory(thread, address, lengthBytes);
+        const bytes = await this.readMemory(place.thread, place.address, lengthBytes);
+        const stack = await this.ownStack(place.thread);
+        return stack === undefined ? bytes : windowPointers(bytes, place, stack);
+      },
+      write: (_thread: ThreadNumber, address: bigint, bytes: Uint8Array) => {
+        this.guest = undefined;
+        return this.ram.write(address, bytes);
+      },
+    };
+  }
+
+  readonly unambiguousPointers = async (
+    thread: ThreadNumber,
+    registers: Uint8Array,
+  ): Promise<Uint8Array> => {
+    const stack = await this.ownStack(thread);
+    return stack === undefined
+      ? registers
+      : windowPointers(registers, { thread, address: 0n }, stack);
+  };
+
+  /** Undefined: what the thread sees there is what the thread on the CPU sees. */
+  private async ownStack(number: ThreadNumber): Promise<GuestThread['kernelStack'] | undefined> {
+    const current = await this.currentThread();
+    if (number === current) return undefined;
+    const { items } = (await this.guestNow()).threads;
+    const running = items.find(({ tid }) => tid === tidOfNumber(current));
+    const thread = items.find(({ tid }) => tid === tidOfNumber(number));
+    if (thread === undefined || running === undefined) return undefined;
+    const isOwn =
+      thread.kernelStack.base === running.kernelStack.base && thread.cr3 !== running.cr3;
+    return isOwn ? thread.kernelStack : undefined;
   }
 
   private async readMemory(thread: ThreadNumber, address: bigint, lengthBytes: number) {
@@ -341,32 +415,6 @@ export class ProxyTarget implements Target {
       });
       this.interrupt();
     });
-  }
-
-  /** `threads` is ours; all else is the stub's, which may answer in words and then `OK`. */
-  private async runMonitor({
-    commandLine,
-    access,
-    output,
-  }: MonitorRequest): Promise<MonitorResult> {
-    if (access === 'look') return { failure: 'the stub behind the proxy has a debugger' };
-    if (this.isRunning) {
-      return {
-        failure: 'the machine runs, and its stub answers only a debugger that has halted it',
-      };
-    }
-    if (commandLine.trim() === 'threads') {
-      output(`${threadsTable(await this.threadsView())}\n`);
-      return {};
-    }
-    const text = (hex: string): void => output(Buffer.from(hex, 'hex').toString('utf8'));
-    const request = `qRcmd,${Buffer.from(commandLine).toString('hex')}`;
-    const answer = (await this.upstream.request(request, text)).toString('latin1');
-    if (answer === 'OK') return {};
-    if (answer === '') return { failure: 'the stub behind the proxy has no monitor commands' };
-    if (answer.startsWith('E')) return { failure: `the stub answers ${answer}` };
-    text(answer);
-    return {};
   }
 }
 

@@ -35,26 +35,14 @@ export class StackWindows {
 
   /** Undefined: an address like any other, or of a thread that there is not. */
   find(address: bigint): WindowPlace | undefined {
-    const tag = address >> TAG_SHIFT;
-    const thread = Number(tag);
-    if (tag === 0n || tag === NO_TAG || !this.#threads.has(thread)) return undefined;
-    return { thread, address: BigInt.asUintN(64, BigInt.asIntN(Number(TAG_SHIFT), address)) };
+    const place = placeInWindow(address);
+    return place !== undefined && this.#threads.has(place.thread) ? place : undefined;
   }
 
-  /**
-   * A copy of a thread's memory or registers, of which the first byte is at `address`, with each aligned
-   * quadword that points into its own stack as the address of that in its window.
-   */
+  /** As `windowPointers`, for a thread of the machine. */
   pointersIn(thread: ThreadNumber, address: bigint, bytes: Uint8Array): Uint8Array {
     const stack = this.#ownStack(thread);
-    if (stack === undefined) return bytes;
-    const copy = Uint8Array.from(bytes);
-    const view = new DataView(copy.buffer);
-    const first = Number(-address & BigInt(POINTER_BYTES - 1));
-    for (let at = first; at + POINTER_BYTES <= copy.length; at += POINTER_BYTES) {
-      view.setBigUint64(at, moved(thread, stack, view.getBigUint64(at, true)), true);
-    }
-    return copy;
+    return stack === undefined ? bytes : windowPointers(bytes, { thread, address }, stack);
   }
 
   /** Undefined: what the thread sees there is what everybody sees. */
@@ -68,10 +56,33 @@ export class StackWindows {
   }
 }
 
-function moved(thread: ThreadNumber, stack: GuestThread['kernelStack'], value: bigint): bigint {
-  // The end belongs to it: an empty stack points there.
-  const isInside = value >= stack.base && value <= stack.base + stack.sizeBytes;
-  return isInside ? addressInWindow(thread, value) : value;
+/** Undefined: an address like any other. */
+export function placeInWindow(address: bigint): WindowPlace | undefined {
+  const tag = address >> TAG_SHIFT;
+  if (tag === 0n || tag === NO_TAG) return undefined;
+  const linear = BigInt.asUintN(64, BigInt.asIntN(Number(TAG_SHIFT), address));
+  return { thread: Number(tag), address: linear };
+}
+
+/**
+ * A copy of a thread's memory or registers, of which the first byte is at `place`, with each aligned
+ * quadword that points into its own stack as the address of that in its window.
+ */
+export function windowPointers(
+  bytes: Uint8Array,
+  { thread, address }: WindowPlace,
+  stack: GuestThread['kernelStack'],
+): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  const view = new DataView(copy.buffer);
+  const first = Number(-address & BigInt(POINTER_BYTES - 1));
+  for (let at = first; at + POINTER_BYTES <= copy.length; at += POINTER_BYTES) {
+    const value = view.getBigUint64(at, true);
+    // The end belongs to it: an empty stack points there.
+    const isInside = value >= stack.base && value <= stack.base + stack.sizeBytes;
+    if (isInside) view.setBigUint64(at, addressInWindow(thread, value), true);
+  }
+  return copy;
 }
 
 /** A linear address as `thread` sees it. */

@@ -60,8 +60,8 @@ export interface TargetRegisters {
    * and of those whose memory it reads then. Absent: it asks for each.
    */
   readonly general?: readonly number[];
-  readonly stackPointer?: number;
-  readonly framePointer?: number;
+  readonly stackPointer?: number | undefined;
+  readonly framePointer?: number | undefined;
 }
 
 export interface TargetMemory {
@@ -73,7 +73,7 @@ export interface TargetMemory {
   /** How many bytes were written, from the first on. */
   write(thread: ThreadNumber, address: bigint, bytes: Uint8Array): Awaitable<number>;
   /** The same by physical addresses (`Qqemu.PhyMemMode`), where the target offers it. */
-  readonly physical?: PhysicalMemoryAccess;
+  readonly physical?: PhysicalMemoryAccess | undefined;
 }
 
 /** RAM by physical addresses; device registers are not read, since reading may change them. */
@@ -265,6 +265,8 @@ export interface MonitorRequest {
 export interface MonitorResult {
   /** Failure and its reason, one line without a line feed; success: absent. */
   readonly failure?: string;
+  /** It has halted a machine that ran: with nobody attached that is to go on. */
+  readonly hasHalted?: boolean;
   /** What must wait until the answer has left, e.g. ending the server. */
   readonly afterReply?: () => void;
 }
@@ -376,6 +378,11 @@ export interface Target {
   readonly catchSystemCalls?: (numbers: ReadonlySet<number> | 'all' | 'none') => void;
   readonly tracepoints?: TargetTracepoints;
   readonly processes?: TargetProcesses;
+  /**
+   * The answer to a packet that we do not know, of a target that has a stub of its own; empty: it does
+   * not know it either.
+   */
+  readonly passOn?: (packet: Uint8Array) => Awaitable<Uint8Array>;
   /** Power cycle (`R`, `vRun`); leaves the target halted. */
   readonly restart?: () => Awaitable<void>;
 }

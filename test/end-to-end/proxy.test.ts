@@ -1,15 +1,15 @@
 /** `exoscope proxy` before QEMU's stub, which runs our kernel, with the real gdb. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kernelImage, qemuArguments } from '../kernel/qemu.ts';
 import { missing } from '../tools.ts';
-import { gdb } from './gdb.ts';
+import { freePort, READY, threadsOf } from './before-qemu.ts';
+import { collect, gdb } from './gdb.ts';
+import { lldb, monitorOfLldb } from './lldb.ts';
 import { MAIN, ROOT, ServerProcess } from './server-process.ts';
 import { Terminal } from './terminal.ts';
 
-const READY = '[INIT] forking a worker every second';
 const WAIT_MS = 20_000;
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
@@ -18,14 +18,6 @@ async function until(what: string, isSo: () => boolean): Promise<void> {
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
     await sleep(20);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** A child with all that it has written, to either stream. */
@@ -56,13 +48,6 @@ class Program {
 function startQemu(port: number): Program {
   const stub = ['-gdb', `tcp:127.0.0.1:${port}`];
   return new Program('qemu-system-x86_64', qemuArguments(['-kernel', kernelImage, ...stub]));
-}
-
-/** Threads without what changes from one moment to the next: where they are and what they wait for. */
-function threadsOf(text: string): string[] {
-  return [...text.matchAll(/Thread (1\.\d+) "([^"]+)" \((pid \d+)/g)]
-    .map((found) => found.slice(1).join(' '))
-    .filter((line) => !line.includes('worker'));
 }
 
 describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('exoscope proxy before QEMU', () => {
@@ -173,10 +158,74 @@ describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('exoscope proxy before QEM
     expect(after?.[0]).not.toBe(asleep?.[0]);
   });
 
-  it('refuses monitor commands of others, without a word to the stub', async () => {
-    const asked = new Program(process.execPath, [MAIN, 'monitor', '--connect', address, 'threads']);
-    await asked.says('the machine runs');
-    expect(await asked.end()).not.toBe(0);
+  const shell = async (...words: string[]) =>
+    (await collect(process.execPath, [MAIN, 'monitor', '--connect', address, ...words])).output;
+
+  it('halts a machine that nobody debugs for as long as a monitor command takes', async () => {
+    const ticks = async () =>
+      Number(/sleep until tick (\d+)/.exec(await shell('threads'))?.[1] ?? 'nothing');
+    const before = await ticks();
+    expect(await shell('processes')).toMatch(/^ +1 +init +alive +kernel +\d+/m);
+    expect(await shell('info', 'version')).toMatch(/^\d+\.\d+/);
+    await expect.poll(ticks, { timeout: 10_000, interval: 300 }).toBeGreaterThan(before);
+  });
+
+  it("lets others look while a debugger's machine stands, and not while it runs", async () => {
+    const word = (...words: string[]) =>
+      `shell "${process.execPath}" "${MAIN}" monitor --connect ${address} ${words.join(' ')} 2>&1`;
+    const { printed } = await session(word('threads'), word('info', 'version'));
+    expect(printed[1]).toMatch(/^[* ] +0 +0 +idle /m);
+    expect(printed[2]).toContain('a debugger is attached');
+    const before = resumes();
+    // It waits for a call that nobody makes.
+    const commands = [`target remote ${address}`, 'tbreak sys_vfork', 'continue'];
+    const args = commands.flatMap((command) => ['-ex', command]);
+    const client = spawn('gdb', ['-nx', '-q', '-batch', ...args], { stdio: 'ignore' });
+    await until('the resume', () => resumes() > before);
+    const answer = await shell('threads');
+    client.kill('SIGKILL');
+    expect(answer).toContain('the machine runs for its debugger');
+    await expect.poll(() => shell('threads')).toMatch(/ idle /);
+  });
+
+  it.skipIf(missing('lldb-14'))('serves lldb as our own server does', async () => {
+    const text = await lldb(
+      address,
+      'breakpoint set -n sys_fork',
+      'continue',
+      'thread backtrace all',
+      'thread step-inst',
+      'finish',
+      'watchpoint set variable timer_ticks',
+      'continue',
+      monitorOfLldb('threads'),
+      'detach',
+    );
+    expect(text).toMatch(/name = 'init', stop reason = breakpoint 1\.1/);
+    expect(text).toMatch(/name = 'console\.elf'[^']*`console_read\([^']*`syscall_entry at /);
+    expect(text).toMatch(/stop reason = instruction step into/);
+    expect(text).toMatch(/Return value: \(int64_t\) \$0 = \d+/);
+    expect(text).toMatch(/old value: \d+\nnew value: \d+[^]*stop reason = watchpoint 1/);
+    expect(text).toMatch(/^\* +\d+ +\d+ +\S+ +running/m);
+    expect(text).toMatch(/Process 1 detached/);
+  });
+
+  it('passes on what it does not know, but nothing that moves the machine', async () => {
+    const { printed } = await session(
+      'maint packet qqemu.sstepbits',
+      'maint packet qNothingOfTheKind',
+      'maint packet bs',
+      'maint packet Qqemu.PhyMemMode:1',
+      'x/2xb 0xb8000',
+      'maint packet Qqemu.PhyMemMode:0',
+      'info symbol $rip',
+    );
+    expect(printed[1]).toMatch(/received: "ENABLE=1,NOIRQ=2,NOTIMER=4"/);
+    expect(printed[2]).toContain('received: ""');
+    expect(printed[3]).toContain('received: ""');
+    expect(printed[4]).toContain('received: "OK"');
+    expect(printed[5]).toMatch(/0xb8000:\t0x\w\w\t0x\w\w/);
+    expect(printed[7]).toMatch(/in section/);
   });
 
   it('tells the debugger that QEMU has gone and come back, and keeps its breakpoints', async () => {

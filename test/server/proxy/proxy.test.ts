@@ -1,26 +1,16 @@
 /** The proxy before QEMU's stub, which runs our kernel, with the real gdb. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runUnattended } from '../../../server/session-context.ts';
 import { ProxyTarget } from '../../../server/proxy/proxy-target.ts';
+import { freePort, READY, threadsOf } from '../../end-to-end/before-qemu.ts';
 import { gdb } from '../../end-to-end/gdb.ts';
 import { ServerProcess } from '../../end-to-end/server-process.ts';
 import { kernelImage, qemuArguments } from '../../kernel/qemu.ts';
 import { serveTarget, type Served } from '../../library/serve-target.ts';
 import { missing } from '../../tools.ts';
-
-const READY = '[INIT] forking a worker every second';
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function startQemu(port: number, isAwaited = true): Promise<ChildProcess> {
   const stub = ['-gdb', `tcp:127.0.0.1:${port}`];
@@ -29,13 +19,6 @@ async function startQemu(port: number, isAwaited = true): Promise<ChildProcess> 
   qemu.stdout.on('data', (bytes: Buffer) => (output += bytes.toString('latin1')));
   while (isAwaited && !output.includes(READY)) await sleep(50);
   return qemu;
-}
-
-/** Threads without what changes from one moment to the next: where they are and what they wait for. */
-function threadsOf(text: string): string[] {
-  return [...text.matchAll(/Thread (1\.\d+) "([^"]+)" \((pid \d+)/g)].map((found) =>
-    found.slice(1).join(' '),
-  );
 }
 
 describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('the proxy before QEMU', () => {
@@ -71,10 +54,7 @@ describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('the proxy before QEMU', (
       expect(here.printed[2]).toMatch(/"init" hit Breakpoint 1, sys_fork \(\) at kernel/);
       const [first] = threadsOf(there.printed[3]!);
       expect(first).toBe('1.1 idle pid 0');
-      const known = threadsOf(here.printed[3]!).filter((line) => !line.includes('worker'));
-      expect(known).toEqual(
-        threadsOf(there.printed[3]!).filter((line) => !line.includes('worker')),
-      );
+      expect(threadsOf(here.printed[3]!)).toEqual(threadsOf(there.printed[3]!));
       expect(here.printed[4]).toMatch(/thread_entry/);
     } finally {
       await ours.stop();
