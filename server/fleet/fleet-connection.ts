@@ -10,6 +10,9 @@ import type { SessionLog } from '../session-options.ts';
 import { frontDesk, isForFrontDesk } from './front-desk.ts';
 import type { FleetSession, SessionPool } from './session-pool.ts';
 
+/** What a client may send before it is answered: a packet and what surrounds it. */
+const MOST_EARLY_BYTES = 2 * PACKET_SIZE;
+
 /** Each socket gets what its first packet asks for. */
 export function connectFleet(pool: SessionPool): Connect {
   return (socket, log) => new FleetConnection(pool, socket, log);
@@ -40,6 +43,11 @@ class FleetConnection implements Connection {
       return;
     }
     this.held = Buffer.concat([this.held, bytes]);
+    if (this.held.length > MOST_EARLY_BYTES) {
+      this.log.warn({}, 'closed a connection that sends no packet');
+      this.socket.destroy();
+      return;
+    }
     const isNoise = ({ kind }: { kind: string }): boolean => kind === 'ack' || kind === 'nack';
     const first = this.framing.feed(bytes).find((event) => !isNoise(event));
     if (first === undefined) return;
@@ -86,6 +94,7 @@ class Relay implements Connection {
     if (this.early !== undefined) {
       // gdb sends a packet again that has not been acknowledged in two seconds.
       if (!this.early.includes(Buffer.from(bytes))) this.early = Buffer.concat([this.early, bytes]);
+      if (this.early.length > MOST_EARLY_BYTES) this.socket.destroy();
       return;
     }
     const { channel } = this.session.process;

@@ -96,7 +96,8 @@ function describe(state: TargetState): string {
 }
 
 function tell(message: FromSession): void {
-  process.send?.(message);
+  // The server may have gone meanwhile; with a callback that is no error of the process.
+  process.send?.(message, undefined, undefined, () => undefined);
 }
 
 /** Undefined, and told to the server: the machine cannot be made. */

@@ -4,13 +4,15 @@
  * else along, and a session can be ended whatever it does.
  */
 import { fork, type ChildProcess } from 'node:child_process';
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { ImageError } from '../../machine/index.ts';
 import { UsageError } from '../listen-address.ts';
 import type { FromSession, MachineOrder, MonitorOutcome, SessionLook, SessionQuestion, ToSession } from './messages.ts'; // prettier-ignore
 
-/** How long a process may take to leave by itself, and to answer a question. */
-const PATIENCE_MS = 2000;
+/** How long a process may take to leave by itself. */
+const LEAVING_MS = 2000;
+/** And to answer a question, on a host that is busy with other machines. */
+const ANSWER_MS = 5000;
 
 /** What V8 does when its heap is full, and the host's kernel when its memory is. */
 const LIKELY_REASONS: Readonly<Partial<Record<NodeJS.Signals, string>>> = {
@@ -49,7 +51,9 @@ export class SessionProcess {
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'ipc'],
     });
-    this.channel = this.child.stdio[3] as Socket;
+    // With no descriptors left Node makes no streams, and the child's `error` follows.
+    const streams = this.child.stdio as readonly unknown[] | undefined;
+    this.channel = (streams?.[3] as Socket | undefined) ?? new Socket();
     this.channel.on('error', () => undefined);
     this.whenEnded = new Promise((resolve) => {
       this.child.once('error', (error) => resolve(error.message));
@@ -83,7 +87,7 @@ export class SessionProcess {
     this.isEnding = true;
     this.channel.destroy();
     if (this.child.connected) this.child.disconnect();
-    const impatience = setTimeout(() => this.child.kill('SIGKILL'), PATIENCE_MS);
+    const impatience = setTimeout(() => this.child.kill('SIGKILL'), LEAVING_MS);
     void this.whenEnded.then(() => clearTimeout(impatience));
   }
 
@@ -110,7 +114,7 @@ export class SessionProcess {
     try {
       return await new Promise((resolve, reject) => {
         this.questions.set(id, resolve);
-        setTimeout(() => reject(new SessionError('it does not answer')), PATIENCE_MS).unref();
+        setTimeout(() => reject(new SessionError('it does not answer')), ANSWER_MS).unref();
         void this.whenEnded.then(() => reject(new SessionError('it has ended')));
         this.tell({ kind: 'ask', id, question });
       });

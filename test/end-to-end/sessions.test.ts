@@ -11,7 +11,7 @@ import { collect, gdb } from './gdb.ts';
 import { MAIN, ServerProcess } from './server-process.ts';
 import { Terminal } from './terminal.ts';
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 const MACHINE = ['--memory', '32M'];
 
 let folder: string;
@@ -186,6 +186,21 @@ describe('serve --sessions', () => {
       expect(server.stderr).not.toContain('process of a session');
     });
   }, 300_000);
+
+  it('keeps little of what a client sends that is not served yet', async () => {
+    await withSessions(['--sessions', '1', '--log-level', 'warn'], async () => {
+      const [host, port] = server.address.split(':');
+      const socket = connect({ host: host!, port: Number(port) });
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      socket.on('error', () => undefined);
+      const acknowledgements = Buffer.alloc(0x10000, '+');
+      const pour = (): boolean => !socket.destroyed && socket.write(acknowledgements, pour);
+      pour();
+      await closed;
+      expect(server.stderr).toContain('closed a connection that sends no packet');
+      (await attach()).destroy();
+    });
+  });
 
   it('writes the serial output of each machine to a file of its own', async () => {
     const serial = `file:${join(folder, 'com1.txt')}`;

@@ -8,7 +8,7 @@ import { ImageError } from '../../../machine/index.ts';
 import { serialOf } from '../../../server/fleet/serial-of-session.ts';
 import { SessionPool, type FleetSession } from '../../../server/fleet/session-pool.ts';
 
-const WAIT_MS = 20_000;
+const WAIT_MS = 60_000;
 
 /** A session that does what its debugger says: `throw`, `fill` its heap, `hang`, or echo. */
 const SCRIPT = `
