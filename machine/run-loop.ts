@@ -17,7 +17,7 @@ import { RFLAGS_IF } from './cpu/rflags.ts';
 import type { InterruptController } from './devices/interrupt-controller.ts';
 import type { Engine } from './engine.ts';
 import type { ExecutionHooks } from './execution-hooks.ts';
-import { VECTOR, type GuestFault } from './guest-fault.ts';
+import { PAGE_FAULT, VECTOR, type GuestFault } from './guest-fault.ts';
 import type { MachineView, RunOptions } from './machine-interface.ts';
 import type { StopReason, TripleFaultReport } from './stop-reason.ts';
 
@@ -30,6 +30,8 @@ const LONGEST_RUN = 0x1000_0000n;
 const MOST_FRUITLESS_TURNS = 200;
 /** DR7: L0–L3 and G0–G3 (Intel SDM 3B §17.2.4). */
 const DR7_ENABLES = 0xffn;
+/** A page fault's error code: the page is there, and an instruction was to be fetched from it. */
+const FORBIDDEN_FETCH = PAGE_FAULT.present | PAGE_FAULT.instruction;
 
 export interface RunLoopParts {
   readonly cpu: Cpu;
@@ -124,6 +126,11 @@ export class RunLoop {
     return { rip, icount };
   }
 
+  private isPassing(): boolean {
+    const { rip, icount } = this.parts.cpu.state;
+    return this.passed?.rip === rip && this.passed.icount === icount;
+  }
+
   /** Delivers what waits at this boundary. */
   private atBoundary(options: RunOptions): StopReason | undefined {
     if (options.maskInterrupts === true && !this.parts.cpu.halted) return undefined;
@@ -173,7 +180,7 @@ export class RunLoop {
   private runEngine(left: bigint, isStep: boolean): StopReason | undefined {
     const { cpu, engine, hooks, interrupts, view } = this.parts;
     const { state } = cpu;
-    const isPassing = this.passed?.rip === state.rip && this.passed.icount === state.icount;
+    const isPassing = this.isPassing();
     if (isPassing) hooks.runHooks(this.linearRip(), view);
     this.followDebugRegisters();
     const isTrapping = isSingleStepping(state);
@@ -189,6 +196,7 @@ export class RunLoop {
         return this.afterInstructions(isTrapping);
       case 'fault': {
         cpu.memory.discardPending();
+        if (this.isOnForbiddenPage(exit.fault)) return this.atBreakpoint();
         return this.deliver(exit.fault, true) ?? (isStep ? { kind: 'step' } : undefined);
       }
       case 'breakpoint':
@@ -292,6 +300,18 @@ export class RunLoop {
     // Only a hook, or a condition that is false: past it and on.
     this.passed = this.position();
     return undefined;
+  }
+
+  /**
+   * A breakpoint where nothing may be executed is reached all the same, before the fault: gdb lets the
+   * functions that it calls return to one on the stack. Where nothing is mapped the fault comes first,
+   * as the guest may map it and come back.
+   */
+  private isOnForbiddenPage({ vector, errorCode = 0, address }: GuestFault): boolean {
+    if (vector !== VECTOR.PF || (errorCode & FORBIDDEN_FETCH) !== FORBIDDEN_FETCH) return false;
+    if (this.isPassing()) return false;
+    const linear = this.linearRip();
+    return address === linear && this.parts.hooks.stopsAt(linear, this.parts.view);
   }
 
   private linearRip(): bigint {

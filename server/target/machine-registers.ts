@@ -80,9 +80,7 @@ export class MachineRegisters implements TargetRegisters {
     let offset = 0;
     for (const register of G_BLOCK_REGISTERS) {
       const wanted = bytes.subarray(offset, (offset += register.bits / 8));
-      const present = this.#readRegister(thread, register);
-      const isSame = present !== 'unavailable' && Buffer.compare(present, wanted) === 0;
-      if (!isSame && !this.write(thread, register.number, wanted)) {
+      if (!this.#has(thread, register, wanted) && !this.write(thread, register.number, wanted)) {
         throw new RemoteError(ERRNO.EPERM, `${register.name} cannot be written`);
       }
     }
@@ -95,11 +93,17 @@ export class MachineRegisters implements TargetRegisters {
 
   write(thread: ThreadNumber, number: number, bytes: Uint8Array): boolean {
     const register = REGISTERS[number];
-    if (register?.write === undefined || bytes.length !== register.bits / 8) return false;
+    if (register === undefined || bytes.length !== register.bits / 8) return false;
     this.#mustBeOnCpu(thread);
-    const isWritten = register.write(this.#machine, bytes);
+    if (register.write?.(this.#machine, bytes) !== true) return this.#has(thread, register, bytes);
     this.#onWrite();
-    return isWritten;
+    return true;
+  }
+
+  /** A register that cannot be written may be given the value that it has. */
+  #has(thread: ThreadNumber, register: RegisterDefinition, bytes: Uint8Array): boolean {
+    const present = this.#readRegister(thread, register);
+    return present !== 'unavailable' && Buffer.compare(present, bytes) === 0;
   }
 
   expedited(thread: ThreadNumber): readonly RegisterValue[] {

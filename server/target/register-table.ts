@@ -103,7 +103,7 @@ function machineRegister(
   bits: 32 | 64,
   type: string,
   feature: RegisterFeature,
-  options: { lldb?: LldbRole; machineName?: string; group?: string } = {},
+  options: { lldb?: LldbRole; machineName?: string; group?: string; isReadOnly?: boolean } = {},
 ): Unnumbered {
   const machineName = options.machineName ?? name;
   return {
@@ -117,10 +117,18 @@ function machineRegister(
     store: ({ machine }, into, offset) => {
       storeInteger(machine.readRegister(machineName) ?? 0n, bits, into, offset);
     },
-    write: (machine, bytes) => machine.writeRegister(machineName, fromLittleEndian(bytes)),
+    ...(options.isReadOnly === true
+      ? {}
+      : {
+          write: (machine, bytes) => machine.writeRegister(machineName, fromLittleEndian(bytes)),
+        }),
   };
 }
 
+/**
+ * gdb writes every register back after a function that it called, also those that say nothing of the
+ * guest's state, and gives up if that fails: a write is taken and changes nothing.
+ */
 function computedRegister(
   name: string,
   type: string,
@@ -134,6 +142,7 @@ function computedRegister(
     feature: 'system',
     lldb: {},
     compute,
+    write: () => true,
     store: (context, into, offset) => storeInteger(compute(context), bits, into, offset),
   };
 }
@@ -148,7 +157,7 @@ function coreRegisters(): Unnumbered[] {
       lldb: { dwarf: 49, generic: 'flags', altName: 'flags' },
     }),
     ...SEGMENT_SELECTORS.map(([name, dwarf]) =>
-      machineRegister(name, 32, 'int32', 'core', { lldb: { dwarf } }),
+      machineRegister(name, 32, 'int32', 'core', { lldb: { dwarf }, isReadOnly: true }),
     ),
     ...Array.from({ length: 8 }, (_, index) => x87Register(`st${index}`, 80, 33 + index)),
     ...X87_CONTROL.map((name) => x87Register(name, 32)),
@@ -200,16 +209,16 @@ const ORIG_RAX: Unnumbered = {
 };
 
 function systemRegisters(): Unnumbered[] {
-  const system = (name: string, type: string): Unnumbered =>
-    machineRegister(name, 64, type, 'system');
+  const system = (name: string, type: string, isReadOnly = false): Unnumbered =>
+    machineRegister(name, 64, type, 'system', { isReadOnly });
   return [
     system('k_gs_base', 'data_ptr'),
-    system('cr0', 'x64_cr0'),
+    system('cr0', 'x64_cr0', true),
     system('cr2', 'data_ptr'),
-    system('cr3', 'int64'),
-    system('cr4', 'x64_cr4'),
+    system('cr3', 'int64', true),
+    system('cr4', 'x64_cr4', true),
     system('cr8', 'int64'),
-    system('efer', 'x64_efer'),
+    system('efer', 'x64_efer', true),
     computedRegister(
       'ret_rsp',
       'code_ptr',

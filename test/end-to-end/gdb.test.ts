@@ -46,6 +46,24 @@ describe.skipIf(missing('gdb'))('gdb without a file', () => {
     expect(printed[4]).toContain('= 1');
   });
 
+  it('calls functions of the kernel, stops in one, and has all registers back', async () => {
+    const { printed } = await gdb(
+      attach(),
+      'tbreak sys_fork',
+      'continue',
+      'set $before = $rsp',
+      'print (int)sys_getpid()',
+      'tbreak sys_getppid',
+      'print (int)sys_getppid()',
+      'finish',
+      'print $rip == (long)&sys_fork && $rsp == $before',
+    );
+    expect(printed[4]).toMatch(/^\$\d+ = \d+$/m);
+    expect(printed[6]).toContain('stopped while in a function called from GDB');
+    expect(printed[7]).toContain('Value returned is');
+    expect(printed[8]).toContain('= 1');
+  });
+
   it('sees the return address at RSP on the first instruction of sys_fork', async () => {
     const { printed } = await gdb(
       attach(),

@@ -45,6 +45,42 @@ describe('the machine', () => {
     expect(machine.run({ budget: 1000 }).kind).toBe('budget');
   });
 
+  it('stops at a breakpoint where nothing may be executed, and delivers the fault when told to pass', () => {
+    const machine = kernelMachine('');
+    machine.run({ budget: 3_000_000, skipIdle: true });
+    const stack = machine.readRegister('rsp')! & ~0xfffn;
+    machine.writeRegister('rip', stack);
+    machine.addBreakpoint(stack);
+    const { icount } = machine;
+    expect(machine.run({ budget: 10 })).toEqual({ kind: 'breakpoint', address: stack });
+    expect(machine.icount).toBe(icount);
+    machine.run({ budget: 1, passBreakpoint: true });
+    expect(machine.readRegister('cr2')).toBe(stack);
+    expect(machine.readRegister('rip')).not.toBe(stack);
+  });
+
+  it('stops there too when it comes from a breakpoint that it was told to pass', () => {
+    const machine = kernelMachine('');
+    machine.run({ budget: 3_000_000, skipIdle: true });
+    const stack = machine.readRegister('rsp')! & ~0xfffn;
+    const rip = machine.readRegister('rip')!;
+    machine.writeLinear(rip, Uint8Array.of(0xff, 0xe0)); // jmp rax
+    machine.writeRegister('rax', stack);
+    for (const address of [rip, stack]) machine.addBreakpoint(address);
+    const stop = machine.run({ budget: 10, passBreakpoint: true });
+    expect(stop).toEqual({ kind: 'breakpoint', address: stack });
+  });
+
+  it('faults first at a breakpoint where nothing is mapped', () => {
+    const machine = kernelMachine('');
+    machine.run({ budget: 3_000_000, skipIdle: true });
+    const nowhere = 0xffff_f000_0000_0000n;
+    machine.writeRegister('rip', nowhere);
+    machine.addBreakpoint(nowhere);
+    expect(machine.run({ budget: 1 }).kind).not.toBe('breakpoint');
+    expect(machine.readRegister('cr2')).toBe(nowhere);
+  });
+
   it('runs a hook once each time control comes to its address, without stopping', () => {
     const machine = smallGuest(COUNT_FOREVER);
     const seen: bigint[] = [];

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { REGISTERS } from '../../../server/target/register-table.ts';
 import { MachineTarget } from '../../../server/target/machine-target.ts';
 import type { TargetStop, ThreadResume } from '../../../server/target/target.ts';
 import { FakeExo, KERNEL_IMAGE, symbolAddress } from '../fake-exo.ts';
@@ -34,6 +35,16 @@ describe('a machine without a known kernel', () => {
   beforeEach(() => {
     machine = new FakeMachine();
     target = targetOf(machine);
+  });
+
+  it('takes a read-only register that keeps its value, as gdb writes it after a call', () => {
+    const readOnly = REGISTERS.filter((register) => register.write === undefined);
+    for (const { number } of readOnly) {
+      const present = target.registers.read(1, number) as Uint8Array;
+      expect(target.registers.write(1, number, present), `${number}`).toBe(true);
+      const other = present.map((byte) => byte ^ 1);
+      expect(target.registers.write(1, number, other), `${number}`).toBe(false);
+    }
   });
 
   it('has one thread, the CPU, from the start', () => {
