@@ -84,7 +84,7 @@ export class NonStop {
     if (stop.kind !== 'stopped') return (this.#events[0] = stop);
     if (this.#held.size === 0) this.#held.add(stop.thread);
     for (const thread of this.#held) {
-      this.#events.push(thread === stop.thread ? stop : asked(thread));
+      this.#events.push(thread === stop.thread ? stop : askedFor(thread));
     }
     return this.event;
   }
@@ -116,12 +116,17 @@ export class NonStop {
   /** What `vCont` asks for, while halted or running. */
   async resume(threads: readonly ThreadResume[]): Promise<void> {
     const isRunning = this.#target.state().kind === 'running';
-    const step = threads.find(({ action }) => action.kind !== 'continue') ?? this.#step;
+    const underWay = this.#step;
     if (isRunning && !(await this.#halt())) return;
     for (const { threads: named } of threads) {
       if (named === 'all') this.#held.clear();
       else this.#held.delete(named);
     }
+    const living = await this.#living();
+    // After a power cycle gdb will not resume threads of the boot before.
+    for (const thread of this.#held) if (!living.has(thread)) this.#held.delete(thread);
+    const asked = threads.find(({ action }) => action.kind !== 'continue');
+    const step = asked ?? (isOneOf(living, underWay?.threads) ? underWay : undefined);
     if (step === undefined && this.#held.size > 0) return;
     this.#step = step;
     const others = {
@@ -135,11 +140,11 @@ export class NonStop {
   /** `vCont;t`: halts the machine and tells a stop, without a signal, for each of the threads. */
   async stop(threads: readonly ThreadNumber[]): Promise<void> {
     if (this.#target.state().kind === 'running') await this.#halt();
-    const living = new Set((await this.#target.threads()).map(({ id }) => id));
+    const living = await this.#living();
     for (const thread of threads) {
       if (this.#held.has(thread)) continue;
       if (living.has(thread)) this.#held.add(thread);
-      this.#tell(living.has(thread) ? asked(thread) : { kind: 'vanished', thread });
+      this.#tell(living.has(thread) ? askedFor(thread) : { kind: 'vanished', thread });
     }
   }
 
@@ -153,7 +158,7 @@ export class NonStop {
     const thread = (waiting.find(({ isOnCpu }) => isOnCpu) ?? waiting[0])?.id;
     if (thread === undefined) return;
     this.#held.add(thread);
-    this.#tell({ ...asked(thread), signal: SIGINT });
+    this.#tell({ ...askedFor(thread), signal: SIGINT });
   }
 
   /** Without telling; false: it stopped for a reason of its own meanwhile, which is told. */
@@ -166,6 +171,10 @@ export class NonStop {
       this.#halting = () => (this.#halting = undefined);
       this.#target.interrupt();
     });
+  }
+
+  async #living(): Promise<ReadonlySet<ThreadNumber>> {
+    return new Set((await this.#target.threads()).map(({ id }) => id));
   }
 
   /** A crash may come in a thread that the client holds for stopped. */
@@ -188,6 +197,13 @@ export class NonStop {
   }
 }
 
-function asked(thread: ThreadNumber): Extract<TargetStop, { kind: 'stopped' }> {
+function isOneOf(
+  living: ReadonlySet<ThreadNumber>,
+  thread: ThreadResume['threads'] | undefined,
+): boolean {
+  return thread === 'all' || (thread !== undefined && living.has(thread));
+}
+
+function askedFor(thread: ThreadNumber): Extract<TargetStop, { kind: 'stopped' }> {
   return { kind: 'stopped', thread, signal: 0, cause: { kind: 'interrupt' } };
 }

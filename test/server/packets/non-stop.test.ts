@@ -96,6 +96,15 @@ describe('non-stop mode', () => {
     expect(client.isRunning).toBe(true);
   });
 
+  it('waits for no stopped thread that has ended', async () => {
+    const client = await Client.attach();
+    await client.ask('vCont;t:p1.2');
+    await client.ask('vStopped');
+    client.target.hasSecond = false;
+    expect(await client.ask('vCont;c:p1.1')).toBe('OK');
+    expect(client.isRunning).toBe(true);
+  });
+
   it('breaks in also where nothing runs: gdb waits for a thread that it has resumed', async () => {
     const client = await Client.attach();
     await client.ask('vCont;t:p1.2');
