@@ -139,6 +139,11 @@ export class PlanRunner {
   }
 
   #awaitThread(thread: ThreadNumber, budget: number): SliceResult {
+    // Killed and reaped while it waited for the CPU: nothing is left to be stepped.
+    if (!this.#parts.threads.has(thread)) {
+      this.#stopWaiting();
+      return { kind: 'ended', end: { kind: 'step' }, thread: this.#current() };
+    }
     const place = this.#parts.threads.place(thread);
     if (this.#awaited === undefined && place.kind === 'saved') {
       const address = place.thread.registers.get('rip') ?? 0n;

@@ -381,6 +381,18 @@ describe('a machine with an Exo kernel', () => {
     expect(exo.machine.breakpoints.size).toBe(1);
   });
 
+  it('ends the step of a thread that is reaped while it waits for the CPU', async () => {
+    threads();
+    exo.setCurrent(0);
+    exo.machine.program.set(0xffff_ffff_8030_0001n, (self) => {
+      exo.setThreads([{ tid: 0, name: 'idle' }]);
+      return self.jump(self.rip - 1n);
+    });
+    const stop = await run(target, { threads: 4, action: { kind: 'step' } });
+    expect(stop).toMatchObject({ thread: 1, cause: { kind: 'step' } });
+    expect(exo.machine.breakpoints.size).toBe(0);
+  });
+
   it('reports an interrupt in the thread that was to be stepped', async () => {
     threads();
     exo.setCurrent(0);
