@@ -106,13 +106,11 @@ async function readActions(fields: FieldReader, context: PacketContext): Promise
     const id = fields.accepts(':') ? fields.threadId() : { thread: 'all' as const };
     const all = await context.target.threads();
     const named = await namedThreads(context, id);
-    const process = wholeProcess(id, context);
+    const whole = wholeOf(id, named.length === all.length, context);
     if (action === undefined) {
       for (const thread of named) stopped.add(thread);
-    } else if (process !== undefined && stopped.size === 0) {
-      resumed.push({ threads: 'all', process, action });
-    } else if (named.length === all.length && stopped.size === 0) {
-      resumed.push({ threads: 'all', action });
+    } else if (whole !== undefined && stopped.size === 0) {
+      resumed.push({ ...whole, action });
     } else {
       const free = named.filter((thread) => !stopped.has(thread));
       resumed.push(...free.map((thread) => ({ threads: thread, action })));
@@ -121,13 +119,15 @@ async function readActions(fields: FieldReader, context: PacketContext): Promise
   return { resumed, stopped };
 }
 
-/** The process that `pPID.-1` names, where the target has more than one. */
-function wholeProcess(
+/** The target or a process as a whole, with the threads that it makes while it runs. */
+function wholeOf(
   { process, thread }: ThreadId,
+  areAllNamed: boolean,
   { target }: PacketContext,
-): number | undefined {
-  const isWhole = target.processes?.isActive === true && thread === 'all';
-  return isWhole && typeof process === 'number' ? process : undefined;
+): Pick<ThreadResume, 'threads' | 'process'> | undefined {
+  if (target.processes?.isActive !== true) return areAllNamed ? { threads: 'all' } : undefined;
+  if (thread !== 'all') return undefined;
+  return typeof process === 'number' ? { threads: 'all', process } : { threads: 'all' };
 }
 
 export const resuming: PacketChapter = {

@@ -386,7 +386,8 @@ describe('a machine with an Exo kernel', () => {
     exo.setCurrent(0);
     exo.machine.program.set(0xffff_ffff_8030_0001n, (self) => {
       exo.setThreads([{ tid: 0, name: 'idle' }]);
-      return self.jump(self.rip - 1n);
+      self.jump(self.rip - 1n);
+      return undefined;
     });
     const stop = await run(target, { threads: 4, action: { kind: 'step' } });
     expect(stop).toMatchObject({ thread: 1, cause: { kind: 'step' } });

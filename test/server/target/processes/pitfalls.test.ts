@@ -3,95 +3,12 @@
  * protection.elf fork in ring 3, so that parent and child have different memory at the same address.
  * Each name says which client behaviour it is about; the end-to-end tests show gdb itself.
  */
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodePacket } from '../../../../server/rsp/packet-writer.ts';
-import { readElf } from '../../../../server/symbols/elf-file.ts';
-import { SymbolTable } from '../../../../server/symbols/symbol-table.ts';
-import { MachineTarget } from '../../../../server/target/machine-target.ts';
-import { kernelMachine, KERNEL_PATH } from '../../../machine/small-guest.ts';
-import { SessionHarness } from '../../../session-harness.ts';
-import { KERNEL_IMAGE, symbolAddress } from '../../fake-exo.ts';
+import { symbolAddress } from '../../fake-exo.ts';
+import { Debugger, kernelAddress, OF_GDB, processOf, userAddress } from './process-debugger.ts';
 
-const OF_GDB =
-  'multiprocess+;swbreak+;hwbreak+;fork-events+;vfork-events+;exec-events+;vContSupported+';
 const OF_LLDB = 'multiprocess+;fork-events+;vfork-events+';
-const STOP_LIMIT_MS = 20_000;
-
-const PROGRAM = SymbolTable.fromElf(
-  readElf(readFileSync(join(dirname(KERNEL_PATH), 'protection.elf'))),
-);
-
-function userAddress(name: string): string {
-  return PROGRAM.find(name)!.address.toString(16);
-}
-
-function kernelAddress(name: string): string {
-  return symbolAddress(name).toString(16);
-}
-
-class Debugger {
-  readonly target: MachineTarget;
-  readonly harness: SessionHarness<MachineTarget>;
-
-  constructor(isWanted = true) {
-    const machine = kernelMachine('test');
-    this.target = new MachineTarget({ machine, image: KERNEL_IMAGE, imageName: 'kernel.elf' });
-    this.target.processes!.isWanted = isWanted;
-    this.harness = new SessionHarness({ target: this.target });
-  }
-
-  /** From power on, halted; with what gdb sends first. */
-  static async attached(): Promise<Debugger> {
-    const client = new Debugger();
-    await client.ask(`qSupported:${OF_GDB}`);
-    await client.ask('Hg0');
-    return client;
-  }
-
-  ask(packet: string): Promise<string> {
-    return this.harness.ask(packet);
-  }
-
-  /** Resumes and waits for the stop reply. */
-  async stop(packet: string): Promise<string> {
-    const answers = await this.harness.send(packet);
-    for (const end = Date.now() + STOP_LIMIT_MS; answers.length === 0;) {
-      if (Date.now() > end) throw new Error(`no stop after ${packet}`);
-      answers.push(...(await this.harness.answers()));
-    }
-    if (answers.length !== 1) throw new Error(`${answers.length} answers to ${packet}`);
-    return answers[0]!;
-  }
-
-  /** Goes on, telling forks away as gdb does by default, until a stop of another kind. */
-  async stopAfterForks(packet: string): Promise<string> {
-    for (;;) {
-      const stop = await this.stop(packet);
-      const child = /^T05fork:p([0-9a-f]+)\./.exec(stop)?.[1];
-      if (child === undefined) return stop;
-      await this.ask(`D;${child}`);
-    }
-  }
-
-  /** Runs to the ring-3 fork of `test_copy_on_write`; says who is who, as `pPID.TID`. */
-  async forkInRing3(): Promise<{ parent: string; child: string }> {
-    await this.ask(`Z0,${userAddress('test_copy_on_write')},1`);
-    await this.stopAfterForks('vCont;c:p1.-1');
-    await this.ask(`z0,${userAddress('test_copy_on_write')},1`);
-    const stop = await this.stop('vCont;c:p1.-1');
-    const [, child, parent] = /^T05fork:(p[^;]+);thread:(p[^;]+);/.exec(stop)!;
-    return { parent: parent!, child: child! };
-  }
-
-  async threads(): Promise<string[]> {
-    const xml = await this.ask('qXfer:threads:read::0,ffff');
-    return [...xml.matchAll(/ id="([^"]+)"/g)].map(([, id]) => id!);
-  }
-}
-
-const processOf = (id: string): string => /^p([^.]+)/.exec(id)![1]!;
 
 describe('with processes as inferiors', () => {
   let client: Debugger;
