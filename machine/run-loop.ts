@@ -184,11 +184,14 @@ export class RunLoop {
     if (isPassing) hooks.runHooks(this.linearRip(), view);
     this.followDebugRegisters();
     const isTrapping = isSingleStepping(state);
-    const budget = isTrapping || isStep ? 1n : this.untilNextEvent(left);
+    const isInterruptWaiting = interrupts.hasInterrupt() || interrupts.hasNmi();
+    // What waits in the shadow of STI or MOV SS comes as soon as one instruction has retired.
+    const isShadowed = isInterruptWaiting && state.icount === state.shadowIcount;
+    const budget = isTrapping || isStep || isShadowed ? 1n : this.untilNextEvent(left);
     state.exitRequest = 0;
     state.watchedTransfers = cpu.watch.beginRun();
     // Whatever changes it while the engine runs asks for an exit.
-    state.interruptPending = interrupts.hasInterrupt() || interrupts.hasNmi() ? 1 : 0;
+    state.interruptPending = isInterruptWaiting ? 1 : 0;
     const exit = engine.run(Number(budget), isPassing);
     switch (exit.kind) {
       case 'budget':
