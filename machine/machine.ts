@@ -7,6 +7,7 @@ import type { BootPlan } from './boot/boot-protocol.ts';
 import { planBoot } from './boot/loader.ts';
 import { VirtualClock } from './clock/event-queue.ts';
 import { Cpu } from './cpu/cpu.ts';
+import { RFLAGS_IF } from './cpu/rflags.ts';
 import { fxsaveImage } from './cpu/fxsave.ts';
 import type { SystemCallFilter } from './cpu/transfer-watch.ts';
 import { createDevices, type DeviceList } from './devices/device-list.ts';
@@ -271,13 +272,18 @@ export class Machine implements MachineView, MachineControl {
     options.onSerialOutput?.(Uint8Array.of(byte));
   }
 
-  /** A write to a port may raise an interrupt: the machine then looks before the next instruction. */
+  /**
+   * An access to a port may raise an interrupt: the machine then looks before the next instruction, or,
+   * while IF is 0, when that is set.
+   */
   private portsThatRaiseInterrupts(): ConstructorParameters<typeof Cpu>[0]['ports'] {
     const { portBus, interruptController } = this.devices;
     const lookForInterrupts = (): void => {
-      if (interruptController.hasInterrupt() || interruptController.hasNmi()) {
+      const hasNmi = interruptController.hasNmi();
+      if (!hasNmi && !interruptController.hasInterrupt()) return;
+      this.state.interruptPending = 1;
+      if (hasNmi || (this.state.rflagsSystem & BigInt(RFLAGS_IF)) !== 0n)
         this.state.exitRequest = 1;
-      }
     };
     return {
       read: (port, width) => {

@@ -177,6 +177,10 @@ export class Emitter {
       case 'location':
         this.location(node);
         return;
+      case 'budget':
+        builder.get(this.binding.budget);
+        builder.emit('i64.extend_i32_s');
+        return;
       case 'located-load':
         this.pushPlace(node.place);
         builder.memory(LOAD_NAMES.get(node.lengthBytes)!, node.offsetBytes);

@@ -67,6 +67,11 @@ export abstract class FastPathRecorder extends VectorRecorder implements FastPat
     this.writeField('tlbContext', this.truncate(context, 32));
   }
 
+  retired(): Value {
+    const budget = this.define<Node>({ kind: 'budget', valueType: 'i64', uses: 0 });
+    return this.subtract(this.readField('icountAtEnd'), this.value(budget, 64));
+  }
+
   /** As memory/paging-registers.ts has it: SMAP keeps level 0 from user pages unless AC opens them. */
   private kernelContext(heedsAc: boolean): Value {
     const guarded = this.bit(this.readField('cr4'), CR4_SMAP_BIT);

@@ -88,6 +88,11 @@ export interface ResultNode extends NodeBase {
   readonly kind: 'result';
 }
 
+/** What is left of the instruction budget, the present instruction among it. */
+export interface BudgetNode extends NodeBase {
+  readonly kind: 'budget';
+}
+
 export type Node =
   | ConstantNode
   | VectorConstantNode
@@ -99,6 +104,7 @@ export type Node =
   | LoadNode
   | LocationNode
   | LocatedLoadNode
+  | BudgetNode
   | ResultNode;
 
 export type RegisterPlace =

@@ -10,10 +10,7 @@ import { isIn64BitMode } from './segment-attributes.ts';
 export function portIn(cpu: Cpu, port: number, width: PortWidth): number | GuestFault {
   const failed = checkPorts(cpu, port, width);
   if (failed !== undefined) return failed;
-  const value = cpu.ports.read(port, width);
-  // Reading may raise or lower a line, e.g. the UART's; only a raised one matters now.
-  if (cpu.interrupts.hasInterrupt()) cpu.requestExit();
-  return value;
+  return cpu.ports.read(port, width);
 }
 
 export function portOut(
@@ -25,8 +22,6 @@ export function portOut(
   const failed = checkPorts(cpu, port, width);
   if (failed !== undefined) return failed;
   cpu.ports.write(port, value, width);
-  // It may have armed a timer, raised a line, or asked for a reset.
-  cpu.requestExit();
   return undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The common cases of entering and leaving the kernel in 64-bit mode, as generated code: INT n and
- * exceptions, IRETQ, SYSCALL, SYSRETQ. The rules, all of them, are in machine/cpu/; what is here holds
+ * The common cases of entering and leaving the kernel in 64-bit mode, and of opening it to interrupts
+ * again, as generated code: INT n and exceptions, IRETQ, SYSCALL, SYSRETQ, POPFQ, STI. The rules, all of them, are in machine/cpu/; what is here holds
  * when descriptors are 64-bit code and plain data with the accessed bit set, the TLB has what is
  * needed, and neither TF, NT, AC nor an interrupt that waits wants a look. Anything else goes the
  * other way before anything has changed (Intel SDM 3A §6.14, 5.8.8; 2A "IRET").
@@ -316,6 +316,40 @@ function areSegmentsOf(o: Operations, level: Value): Condition {
     return o.either(isNull, o.negated(o.lessUnsigned(own, level)));
   });
   return all(o, ...each);
+}
+
+/** POPFQ at CPL 0: it keeps no RF, so that only a state without it is common. */
+export function popFlags(o: Operations, flags: Value, otherwise: () => void): void {
+  const isCommon = all(
+    o,
+    o.isZero(o.and(o.or(flags, o.readField('rflagsSystem')), c64(o, UNCOMMON))),
+    o.isZero(systemFlags(o, RF)),
+    mayTurnOn(o, flags),
+  );
+  o.when(
+    isCommon,
+    () => {
+      restoreFlags(o, flags);
+      o.writeRegister('rsp', o.add(o.readRegister('rsp', 64), c64(o, 8)));
+      o.jump(o.nextRip());
+    },
+    otherwise,
+  );
+}
+
+/** STI at CPL 0. If IF was 0, interrupts stay inhibited for one instruction. */
+export function setInterruptFlag(o: Operations, otherwise: () => void): void {
+  const isSet = o.negated(o.isZero(systemFlags(o, IF)));
+  o.when(
+    o.either(isSet, o.isZero(o.readField('interruptPending'))),
+    () => {
+      const next = o.add(o.retired(), c64(o, 1));
+      o.writeField('shadowIcount', o.select(isSet, o.readField('shadowIcount'), next));
+      o.writeField('rflagsSystem', o.or(o.readField('rflagsSystem'), c64(o, IF)));
+      o.jump(o.nextRip());
+    },
+    otherwise,
+  );
 }
 
 /** At CPL 0, with nothing uncommon in the flags. */

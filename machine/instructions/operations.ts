@@ -189,6 +189,8 @@ export interface FastPaths {
   storeLocated(place: Value, offsetBytes: number, value: Value): void;
   /** CPL, 32 bits, and all that hangs on it; RFLAGS.AC has been set before. A jump must follow. */
   setPrivilegeLevel(level: Value): void;
+  /** Instructions retired before this one, 64 bits. Only beside a `hostTransfer`, which regions leave. */
+  retired(): Value;
 }
 
 export interface ControlFlow {

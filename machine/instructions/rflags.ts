@@ -2,6 +2,7 @@
 import { VECTOR } from '../guest-fault.ts';
 import { defineInstruction } from './definition.ts';
 import type { InstructionDefinition } from './definition.ts';
+import { setInterruptFlag } from './fast-transfers.ts';
 import type { Flag, Operations, SystemFlag, Value } from './operations.ts';
 
 /** Bit numbers of the arithmetic flags (Intel SDM 1 figure 3-8). */
@@ -120,6 +121,10 @@ export const FLAGS: readonly InstructionDefinition[] = [
   defineInstruction({
     mnemonic: 'sti',
     encodings: ['FB'],
-    semantics: (o) => o.hostTransfer('sti'),
+    semantics(o) {
+      const otherwise = (): void => o.hostTransfer('sti');
+      if (o.mode.codeWidth === 64 && o.mode.cpl === 0) setInterruptFlag(o, otherwise);
+      else otherwise();
+    },
   }),
 ];

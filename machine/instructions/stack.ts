@@ -3,6 +3,7 @@ import { ARITHMETIC_FLAGS } from './arithmetic-flags.ts';
 import { defineInstruction } from './definition.ts';
 import type { InstructionDefinition } from './definition.ts';
 import type { Operations, RegisterName, Value } from './operations.ts';
+import { popFlags } from './fast-transfers.ts';
 import { rflags } from './rflags.ts';
 
 /** In the order in which PUSHA stores them. */
@@ -80,7 +81,10 @@ export const STACK: readonly InstructionDefinition[] = [
     semantics(o) {
       const value = o.zeroExtend(o.peekStack(0, o.operandWidth), 64);
       const bytes = o.constant(o.operandWidth / 8, 64);
-      o.hostTransfer('popf', value, o.constant(o.operandWidth, 64), bytes);
+      const otherwise = (): void =>
+        o.hostTransfer('popf', value, o.constant(o.operandWidth, 64), bytes);
+      if (o.mode.cpl === 0 && o.operandWidth === 64) popFlags(o, value, otherwise);
+      else otherwise();
     },
   }),
   defineInstruction({

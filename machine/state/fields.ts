@@ -37,6 +37,8 @@ const U64 = [
   'tscOffset',
   /** Retired instructions since power-on; exact only outside generated code. */
   'icount',
+  /** What it will be when the budget is used up; 0 outside generated code. */
+  'icountAtEnd',
   /** STI, MOV SS and POP SS inhibit interrupts while icount equals this (Intel SDM 3A §6.8.3). */
   'shadowIcount',
   /** Arguments and results of host operations (instructions/host-operations.ts). */

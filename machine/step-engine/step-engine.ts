@@ -82,9 +82,11 @@ export class StepEngine implements RecordEngine {
     this.icountAtStart = this.state.icount;
     this.budgetAtStart = budget;
     this.state.budget = budget;
+    this.state.icountAtEnd = this.icountAtStart + BigInt(budget);
     this.isRunning = true;
     const exit = this.runUntilExit(budget, passBreakpoint);
     this.isRunning = false;
+    this.state.icountAtEnd = 0n;
     return exit;
   }
 

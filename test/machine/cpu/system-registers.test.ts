@@ -260,10 +260,10 @@ describe('debug registers', () => {
 });
 
 describe('port access', () => {
-  it('is free at CPL 0 and asks for attention after OUT', () => {
+  it('is free at CPL 0 and asks for no attention by itself', () => {
     const fixture = makeCpu();
     expect(faultText(fixture.callOperation('out', 0x3f8n, 0x41n, 8n))).toBe('none');
-    expect(fixture.state.exitRequest).toBe(1);
+    expect(fixture.state.exitRequest).toBe(0);
     fixture.callOperation('in', 0x3fdn, 8n);
     expect(fixture.state.host0).toBe(0x5an);
     expect(fixture.portLog).toEqual(['out 3f8/8 41', 'in 3fd/8']);

@@ -15,7 +15,7 @@ i32.const 0
 i64.load offset=152
 local.set 6
 i32.const 0
-i64.load32_u offset=632
+i64.load32_u offset=640
 i32.wrap_i64
 local.set 7
 local.get 0
@@ -213,7 +213,7 @@ block
     local.get 30
     i32.load offset=1048588
     i32.const 0
-    i32.load offset=672
+    i32.load offset=680
     i32.ne
     br_if 1
     i32.const 1

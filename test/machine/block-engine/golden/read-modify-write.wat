@@ -15,7 +15,7 @@ i32.const 0
 i64.load offset=152
 local.set 6
 i32.const 0
-i64.load32_u offset=632
+i64.load32_u offset=640
 i32.wrap_i64
 local.set 7
 local.get 0
