@@ -5,7 +5,8 @@
 import type { CodeCache } from '../translation/code-cache.ts';
 import type { CodePage } from '../translation/code-page.ts';
 import type { RecordArena } from '../translation/record.ts';
-import { TABLE, type ModuleHost } from '../translation/runtime.ts';
+import type { ModuleHost } from '../translation/module-host.ts';
+import { TABLE } from '../translation/runtime.ts';
 import { compileRegion, type CompiledRegion } from './region-compiler.ts';
 import type { RegionPlan } from './region-plan.ts';
 

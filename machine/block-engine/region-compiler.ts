@@ -1,5 +1,6 @@
 /** From a plan to a function in the table: shape, emit, compile. */
-import { HANDLER_SIGNATURE, startHandlerModule, type ModuleHost } from '../translation/runtime.ts';
+import type { ModuleHost } from '../translation/module-host.ts';
+import { HANDLER_SIGNATURE, startHandlerModule } from '../translation/runtime.ts';
 import { RegionEmitter } from './region-emitter.ts';
 import type { RegionPlan } from './region-plan.ts';
 import { shapeRegion } from './region-shape.ts';
@@ -42,9 +43,7 @@ export function compileRegion(
   host: ModuleHost,
 ): CompiledRegion {
   const { bytes, entries } = emitRegion(plan, tableIndex, host.memoryPages);
-  const module = new WebAssembly.Module(bytes);
-  const instance = new WebAssembly.Instance(module, { host: host.imports });
-  host.table.set(tableIndex, instance.exports['region']);
+  host.table.set(tableIndex, host.instantiate(bytes)['region']);
   return {
     entries,
     offsets: new Set(plan.offsets),

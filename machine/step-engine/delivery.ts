@@ -8,7 +8,8 @@ import type { DecodedInstruction } from '../decoder/decoded-instruction.ts';
 import { VECTOR } from '../guest-fault.ts';
 import { defineInstruction } from '../instructions/definition.ts';
 import { deliverException } from '../instructions/fast-transfers.ts';
-import { HANDLER_SIGNATURE, LOOKUP_SIGNATURE, startHandlerModule, type ModuleHost } from '../translation/runtime.ts'; // prettier-ignore
+import type { ModuleHost } from '../translation/module-host.ts';
+import { HANDLER_SIGNATURE, LOOKUP_SIGNATURE, startHandlerModule } from '../translation/runtime.ts';
 import { StepBinding } from './step-binding.ts';
 
 /** What happens between a fault and its handler, as if it were an instruction of 64-bit code. */
@@ -52,7 +53,7 @@ class DeliveryBinding extends StepBinding {
 }
 
 /** (record, budget) → exit code: the fault in the state is that of the record. */
-export function buildDelivery(host: ModuleHost): unknown {
+export function buildDelivery(host: ModuleHost, functions: Record<string, unknown>): unknown {
   const { module, imports } = startHandlerModule(host.memoryPages);
   const handlerType = module.type(HANDLER_SIGNATURE);
   const { builder } = module.function('deliver', HANDLER_SIGNATURE);
@@ -63,8 +64,5 @@ export function buildDelivery(host: ModuleHost): unknown {
   builder.emit('i32.le_s');
   builder.when(() => binding.leaveUndone());
   new Emitter(binding).instruction(recordSemantics(DELIVERY).statements);
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), {
-    host: host.imports,
-  });
-  return instance.exports['deliver'];
+  return host.instantiate(module.finish(), functions)['deliver'];
 }

@@ -10,7 +10,8 @@ import type { InstructionDefinition } from '../instructions/definition.ts';
 import type { ExecutionMode } from '../instructions/execution-mode.ts';
 import type { MemoryOperand, Operand } from '../instructions/operand.ts';
 import type { Handler, HandlerSource } from '../translation/handler-source.ts';
-import { HANDLER_SIGNATURE, startHandlerModule, type ModuleHost } from '../translation/runtime.ts';
+import type { ModuleHost } from '../translation/module-host.ts';
+import { HANDLER_SIGNATURE, startHandlerModule } from '../translation/runtime.ts';
 import { StepBinding } from './step-binding.ts';
 
 interface Pending {
@@ -44,13 +45,13 @@ export class Handlers implements HandlerSource {
   }
 
   get isFull(): boolean {
-    return this.next - this.first >= MOST_HANDLERS;
+    return this.next - this.first >= MOST_HANDLERS || this.host.isCrowded;
   }
 
+  /** Other code needs the same handlers again: they stay until there are too many. */
   clear(): void {
-    const { table } = this.host;
-    const end = Math.min(this.next, table.length);
-    for (let index = this.first; index < end; index++) table.set(index, null);
+    if (!this.isFull) return;
+    this.host.renew();
     this.shapes.clear();
     this.pending = [];
     this.next = this.first;
@@ -77,19 +78,17 @@ export class Handlers implements HandlerSource {
   /** Compiles all new handlers into one module: a module costs more than a function. */
   compile(): void {
     if (this.pending.length === 0) return;
-    const { table, memoryPages, imports: functions } = this.host;
-    const { module, imports } = startHandlerModule(memoryPages);
+    const { module, imports } = startHandlerModule(this.host.memoryPages);
     const handlerType = module.type(HANDLER_SIGNATURE);
     for (const { index, instruction, statements } of this.pending) {
       const { builder } = module.function(`h${index}`, HANDLER_SIGNATURE);
       const binding = new StepBinding({ builder, imports, handlerType, instruction });
       new Emitter(binding).instruction(statements);
     }
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), {
-      host: functions,
-    });
+    const { table } = this.host;
+    const functions = this.host.instantiate(module.finish());
     if (this.next > table.length) table.grow(this.next - table.length + 512);
-    for (const { index } of this.pending) table.set(index, instance.exports[`h${index}`]);
+    for (const { index } of this.pending) table.set(index, functions[`h${index}`]);
     this.pending = [];
   }
 

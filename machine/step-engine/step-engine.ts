@@ -19,10 +19,10 @@ import { buildDelivery } from './delivery.ts';
 import { Handlers } from './handlers.ts';
 import { RecordArena } from '../translation/record.ts';
 import type { RecordEngine } from '../translation/record-engine.ts';
-import { EXIT, TABLE, type HostFunctions, type ModuleHost } from '../translation/runtime.ts';
+import { ModuleHost } from '../translation/module-host.ts';
+import { EXIT, TABLE, type HostFunctions } from '../translation/runtime.ts';
 
 const WASM_PAGE = 65536;
-const INITIAL_TABLE = 2048;
 /** Map generations that a lookup tag can tell apart; the jump cache is emptied when they run out. */
 const TAG_GENERATIONS = 0x10_0000;
 
@@ -37,7 +37,8 @@ export class StepEngine implements RecordEngine {
   readonly arena: RecordArena;
   readonly cache: CodeCache;
   readonly modules: ModuleHost;
-  private readonly enterAt: EnterAt;
+  /** The core module's: another one when the modules are renewed. */
+  private enterAt!: EnterAt;
   private readonly hostOperations = HOST_OPERATIONS.map((name) => HOST_FUNCTIONS[name]);
   /** Present during `run`: icount at its start, and its budget. */
   private icountAtStart = 0n;
@@ -54,19 +55,7 @@ export class StepEngine implements RecordEngine {
     this.quads = new BigUint64Array(memory.buffer);
     this.arena = new RecordArena(memory);
     const memoryPages = Math.floor(memory.buffer.byteLength / WASM_PAGE);
-    const table = new WebAssembly.Table({ element: 'anyfunc', initial: INITIAL_TABLE });
-    const shared = { memory, table };
-    const core = instantiateCore(memoryPages, {
-      ...shared,
-      ...this.slowAccesses(),
-      passesBreakpoint: (record, left) => (this.passesBreakpoint(record, left) ? 1 : 0),
-    });
-    for (const [name, index] of Object.entries(PSEUDO_HANDLER)) table.set(index, core[name]);
-    this.enterAt = core['enterAt'] as EnterAt;
-    // The delivery of exceptions imports what handlers import, but nothing delivers its own.
-    const functions = { ...core, ...shared, ...this.hostFunctions(core), deliver: core['invalid'] };
-    const deliver = buildDelivery({ table, memoryPages, imports: functions });
-    this.modules = { table, memoryPages, imports: { ...functions, deliver } };
+    this.modules = new ModuleHost(memoryPages, (host) => this.makeCore(host, memory));
     const handlers = new Handlers(this.modules, TABLE.firstHandler);
     this.cache = new CodeCache({
       arena: this.arena,
@@ -95,6 +84,22 @@ export class StepEngine implements RecordEngine {
     if (!this.isRunning) return this.state.icount;
     const left = this.budgetLeft(this.state.budget);
     return this.icountAtStart + BigInt(this.budgetAtStart - left);
+  }
+
+  /** The core module over a new table, and all that other modules import. */
+  private makeCore(host: ModuleHost, memory: WebAssembly.Memory): Record<string, unknown> {
+    const shared = { memory, table: host.table };
+    const core = host.instantiate(buildCoreModule(host.memoryPages), {
+      ...shared,
+      ...this.slowAccesses(),
+      passesBreakpoint: (record: number, left: number) =>
+        this.passesBreakpoint(record, left) ? 1 : 0,
+    });
+    for (const [name, index] of Object.entries(PSEUDO_HANDLER)) host.table.set(index, core[name]);
+    this.enterAt = core['enterAt'] as EnterAt;
+    // The delivery of exceptions imports what handlers import, but nothing delivers its own.
+    const functions = { ...core, ...shared, ...this.hostFunctions(core), deliver: core['invalid'] };
+    return { ...functions, deliver: buildDelivery(host, functions) };
   }
 
   private runUntilExit(budget: number, passBreakpoint: boolean): EngineExit {
@@ -296,16 +301,4 @@ export class StepEngine implements RecordEngine {
 
 function linearRip(state: CpuState, mode: ExecutionMode): bigint {
   return mode.codeWidth === 64 ? state.rip : BigInt.asUintN(32, state.csBase + state.rip);
-}
-
-function instantiateCore(
-  memoryPages: number,
-  host: {
-    readonly memory: WebAssembly.Memory;
-    readonly table: WebAssembly.Table;
-    readonly passesBreakpoint: (record: number, budget: number) => number;
-  } & Pick<HostFunctions, 'slowRead' | 'slowWrite'>,
-): Record<string, unknown> {
-  const module = new WebAssembly.Module(buildCoreModule(memoryPages));
-  return new WebAssembly.Instance(module, { host }).exports;
 }

@@ -2,7 +2,7 @@
 import type { Engine } from '../engine.ts';
 import type { CodeCache, CodeLocation } from './code-cache.ts';
 import type { RecordArena } from './record.ts';
-import type { ModuleHost } from './runtime.ts';
+import type { ModuleHost } from './module-host.ts';
 
 export interface RecordEngine extends Engine {
   readonly cache: CodeCache;

@@ -64,12 +64,5 @@ export function startHandlerModule(memoryPages: number): {
   return { module, imports };
 }
 
-/** Where modules find and leave functions: the table and everything they import. */
-export interface ModuleHost {
-  readonly table: WebAssembly.Table;
-  readonly memoryPages: number;
-  readonly imports: Record<string, unknown>;
-}
-
 /** The functions at the table's beginning: pseudo-records' handlers, then regions. */
 export const TABLE = { firstRegion: 16, regions: 1008, firstHandler: 1024 } as const;

@@ -4,6 +4,7 @@ import { modeOfKey } from '../../machine/cpu/execution-mode.ts';
 import { decode } from '../../machine/decoder/decoder.ts';
 import { Notes } from '../../machine/notes.ts';
 import { CodeCache } from '../../machine/translation/code-cache.ts';
+import { ModuleHost } from '../../machine/translation/module-host.ts';
 import { RecordArena } from '../../machine/translation/record.ts';
 import { Handlers } from '../../machine/step-engine/handlers.ts';
 
@@ -21,20 +22,20 @@ function farJump(target: number): Uint8Array {
 }
 
 describe('the code cache', () => {
-  function makeCache(): { cache: CodeCache; handlers: Handlers; table: WebAssembly.Table } {
+  function makeCache(): { cache: CodeCache; handlers: Handlers; host: ModuleHost } {
     const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES });
-    const table = new WebAssembly.Table({ element: 'anyfunc', initial: 16 });
     const none = (): number => 0;
     const names = ['slowRead', 'slowWrite', 'host', 'moveRun', 'fillRun', 'lookup', 'stepOn', 'enter', 'deliver']; // prettier-ignore
-    const imports = { memory, table, ...Object.fromEntries(names.map((name) => [name, none])) };
-    const handlers = new Handlers({ table, memoryPages: MEMORY_PAGES, imports }, 16);
+    const functions = Object.fromEntries(names.map((name) => [name, none]));
+    const host = new ModuleHost(MEMORY_PAGES, ({ table }) => ({ memory, table, ...functions }));
+    const handlers = new Handlers(host, 16);
     const cache = new CodeCache({
       arena: new RecordArena(memory),
       handlers,
       pageBytes: () => new Uint8Array(4096),
       markCodePage: () => undefined,
     });
-    return { cache, handlers, table };
+    return { cache, handlers, host };
   }
 
   function ask(handlers: Handlers, target: number): number {
@@ -56,16 +57,36 @@ describe('the code cache', () => {
     expect(ask(handlers, 0)).toBe(16);
   });
 
-  it('has functions again after it has forgotten them', () => {
-    const { cache, handlers, table } = makeCache();
+  it('keeps its handlers when it forgets code, until there are too many', () => {
+    const { cache, handlers, host } = makeCache();
     const index = ask(handlers, 1);
     handlers.compile();
+    const { table } = host;
     expect(table.get(index)).toBeTypeOf('function');
     cache.clear();
-    expect(table.get(index)).toBeNull();
+    expect(host.table).toBe(table);
+    expect(ask(handlers, 1)).toBe(index);
+    for (let target = 2; cache.hasRoom(); target++) ask(handlers, target);
+    cache.clear();
+    expect(host.table).not.toBe(table);
     expect(ask(handlers, 2)).toBe(index);
     handlers.compile();
-    expect(table.get(index)).toBeTypeOf('function');
+    expect(host.table.get(index)).toBeTypeOf('function');
+  });
+
+  it('gives up a table that many modules have imported, as it keeps them all', () => {
+    const { cache, handlers, host } = makeCache();
+    const { table } = host;
+    let modules = 0;
+    for (; cache.hasRoom() && modules < 10_000; modules++) {
+      cache.clear();
+      host.instantiate(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0));
+    }
+    expect(modules).toBeLessThan(10_000);
+    cache.clear();
+    expect(cache.hasRoom()).toBe(true);
+    expect(host.table).not.toBe(table);
+    expect(ask(handlers, 1)).toBe(16);
   });
 
   it('forgets where breakpoints have been, but not where they are', () => {

@@ -15,6 +15,7 @@ import {
 } from '../../../machine/state/fields.ts';
 import { RAM_BASE, TLB_BASE, TLB_EMPTY, TLB_WRITE_TABLE } from '../../../machine/state/layout.ts';
 import { Handlers } from '../../../machine/step-engine/handlers.ts';
+import { ModuleHost } from '../../../machine/translation/module-host.ts';
 import { RecordArena } from '../../../machine/translation/record.ts';
 import { EXIT } from '../../../machine/translation/runtime.ts';
 import { SSE_DEFINITIONS, SSE_FORMS } from './sse-forms.ts';
@@ -47,7 +48,7 @@ export class SseEngine {
   hostCalls = 0;
   private readonly memory = new WebAssembly.Memory({ initial: MEMORY_PAGES });
   private readonly quads = new BigUint64Array(this.memory.buffer);
-  private readonly table = new WebAssembly.Table({ element: 'anyfunc', initial: 16 });
+  private readonly modules: ModuleHost;
   private readonly arena = new RecordArena(this.memory);
   private readonly handlers: Handlers;
   private readonly decode: Decode = createDecoder(SSE_DEFINITIONS);
@@ -56,8 +57,8 @@ export class SseEngine {
   constructor() {
     this.state = cpuStateOver(this.memory);
     this.state.cr4 = 1n << 10n;
-    const imports = this.imports();
-    this.handlers = new Handlers({ table: this.table, imports, memoryPages: MEMORY_PAGES }, 16);
+    this.modules = new ModuleHost(MEMORY_PAGES, ({ table }) => this.imports(table));
+    this.handlers = new Handlers(this.modules, 16);
     this.mapDataPage();
     this.records = SSE_FORMS.map(({ code }) => this.recordOf(code));
     this.handlers.compile();
@@ -66,7 +67,7 @@ export class SseEngine {
   run({ form, before }: SseCase): SseState {
     this.load(before);
     const record = this.records[form]!;
-    const handler = this.table.get(this.arena.handler(record)) as HandlerFunction;
+    const handler = this.modules.table.get(this.arena.handler(record)) as HandlerFunction;
     const exit = handler(record, 1);
     if (exit !== EXIT.budget && exit !== EXIT.fault)
       throw new Error(`the handler left with ${exit}`);
@@ -125,10 +126,10 @@ export class SseEngine {
     }
   }
 
-  private imports(): Record<string, unknown> {
+  private imports(table: WebAssembly.Table): Record<string, unknown> {
     return {
       memory: this.memory,
-      table: this.table,
+      table,
       slowRead: unexpected,
       slowWrite: unexpected,
       lookup: unexpected,
