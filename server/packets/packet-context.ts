@@ -33,6 +33,8 @@ export interface ClientFeatures {
   processes: boolean;
   /** lldb's `QListThreadsInStopReply`. */
   threadsInStopReply: boolean;
+  /** It has had an answer to `g`, and knows from it how long gdb's register block is. */
+  knowsRegisterBlock: boolean;
   /** `Qqemu.PhyMemMode:1`: memory packets carry physical addresses. */
   physicalMemory: boolean;
 }
@@ -48,6 +50,7 @@ export function unknownClient(): ClientFeatures {
     hexErrorStrings: false,
     processes: false,
     threadsInStopReply: false,
+    knowsRegisterBlock: false,
     physicalMemory: false,
   };
 }

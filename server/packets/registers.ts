@@ -45,6 +45,7 @@ export const registers: PacketChapter = {
         const thread = await context.selection.suffixOrSelected(fields);
         fields.end();
         const { traceFrame } = context.holdings;
+        context.client.knowsRegisterBlock = true;
         const { bytes: read, known } =
           traceFrame?.registers() ?? (await context.target.registers.readAll(thread));
         const bytes = await forClient(context, thread, read);

@@ -183,13 +183,15 @@ export const runPackets: readonly PacketDefinition[] = [
     name: 'qTBuffer',
     syntax: 'qTBuffer:offset,length',
     purpose: "a piece of all frames in the form of gdb's trace files (gdb: tsave)",
-    async handle(fields, tracepoints) {
+    async handle(fields, tracepoints, { client }) {
       fields.expect(':');
       const offset = fields.length();
       fields.expect(',');
-      const length = fields.length();
+      const length = Math.min(fields.length(), MOST_UPLOAD);
       fields.end();
-      const bytes = await tracepoints.upload(offset, Math.min(length, MOST_UPLOAD));
+      // Before the first g gdb takes all registers of the description for its block.
+      const registers = client.knowsRegisterBlock ? 'g' : 'all';
+      const bytes = await tracepoints.upload(offset, length, registers);
       return reply.text(bytes.length === 0 ? 'l' : bytesToHex(bytes));
     },
   }),

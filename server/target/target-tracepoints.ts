@@ -156,6 +156,9 @@ export interface TargetTracepoints {
 
   /** `after`: the number of the present frame; absent: from the oldest on. */
   find(query: TraceFrameQuery, after?: number): Awaitable<TraceFrame | undefined>;
-  /** A piece of all frames one after the other, in the form of gdb's trace files; empty: the end. */
-  upload(offsetBytes: number, lengthBytes: number): Awaitable<Uint8Array>;
+  /**
+   * A piece of all frames one after the other, in the form of gdb's trace files; empty: the end. The
+   * form does not say how many `registers` a block has: the reader has to know it.
+   */
+  upload(offsetBytes: number, lengthBytes: number, registers: 'g' | 'all'): Awaitable<Uint8Array>;
 }

@@ -201,6 +201,26 @@ describe.skipIf(missing('gdb'))('tracepoints with gdb', () => {
   );
 
   it(
+    'is saved well by a gdb that has not asked for the registers yet, in both forms',
+    async () => {
+      const file = join(folder, 'early');
+      await run(attach(), traceHot('collect $regs,bench_counter'), 'tstart', ...runOn(30), 'tstop');
+      await run(attach(), `tsave ${file}.tf`, `tsave -ctf ${file}.ctf`);
+      for (const kind of ['tf', 'ctf']) {
+        const { printed } = await gdbWith(
+          [BENCH],
+          `target ${kind === 'tf' ? 'tfile' : 'ctf'} ${file}.${kind}`,
+          'tfind 7',
+          'p (long)$rip == (long)bench_hot && (long)$rsp != 0',
+        );
+        expect(printed[1]).toContain('Found trace frame 7');
+        expect(printed[2]).toContain('= 1');
+      }
+    },
+    LIMIT_MS,
+  );
+
+  it(
     'leaves the guest alone in a frame, and refuses fast tracepoints in words',
     async () => {
       const said = await run(

@@ -283,8 +283,8 @@ export class MachineTracepoints implements TargetTracepoints {
     );
   }
 
-  upload(offsetBytes: number, lengthBytes: number): Uint8Array {
-    return this.#file.read(offsetBytes, lengthBytes);
+  upload(offsetBytes: number, lengthBytes: number, registers: 'g' | 'all'): Uint8Array {
+    return this.#file.read(offsetBytes, lengthBytes, registers);
   }
 
   /** The CPU has executed one instruction, or taken an interrupt, since the place or the last step. */
