@@ -149,18 +149,9 @@ export class MachineTarget implements Target {
     const { files, offer } = this.#offerFiles(options, elf, inferiors);
     this.files = files;
     if (offer.libraries.length > 0) this.libraries = offer.libraries;
-    if (kernel !== undefined && kernel.processEventPoints.length > 0) {
-      this.processes = new MachineProcesses({
-        machine,
-        guest: this.#guest,
-        kernel,
-        threads: this.#threads,
-        inferiors,
-        breakpoints: this.#breakpoints,
-        files,
-      });
-    }
-    this.breakpoints = this.processes?.breakpoints ?? this.#breakpoints;
+    const processes = this.#findProcesses(inferiors, files);
+    if (processes !== undefined) this.processes = processes;
+    this.breakpoints = processes?.breakpoints ?? this.#breakpoints;
     this.#pump = new MachinePump(
       machine,
       (end, thread) => this.#halted(this.#describeEnd(end, thread)),
@@ -186,6 +177,16 @@ export class MachineTarget implements Target {
     });
     this.osData = osDataTables({ machine, guest: this.#guest, forks: this.#forks, symbols });
     this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
+  }
+
+  /** Undefined: the kernel is not known, or its image does not tell where processes are made. */
+  #findProcesses(inferiors: Inferiors, files: ProcessFiles): MachineProcesses | undefined {
+    const guest = this.#guest;
+    const { kernel } = guest;
+    if (kernel === undefined || kernel.processEventPoints.length === 0) return undefined;
+    const { processEventPoints: points } = kernel;
+    const [machine, threads, breakpoints] = [this.#machine, this.#threads, this.#breakpoints];
+    return new MachineProcesses({ machine, guest, points, threads, inferiors, breakpoints, files });
   }
 
   #offerFiles(

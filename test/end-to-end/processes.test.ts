@@ -47,6 +47,26 @@ describe.skipIf(missing('gdb'))('processes as inferiors', () => {
     expect(printed[4]).toMatch(/#2 .* in kernel_syscall/);
   });
 
+  it('a breakpoint on the fork function beside catch fork: both stop, and stepping goes on', async () => {
+    const { printed } = await gdb(
+      attach(),
+      'catch fork',
+      'break sys_fork',
+      'continue',
+      'continue',
+      'stepi',
+      'continue',
+      'next',
+      'info symbol $pc',
+      'detach',
+    );
+    expect(printed[3]).toMatch(/hit Breakpoint 3(\.\d)?, sys_fork/);
+    expect(printed[4]).toMatch(/hit Catchpoint 2 \(forked process \d+\)/);
+    expect(printed[5]).toContain('[Detaching after fork from child process');
+    expect(printed[6]).toMatch(/hit Breakpoint 3(\.\d)?, sys_fork/);
+    expect(printed[8]).toContain('sys_fork + 3 in section .text');
+  });
+
   it('without a catchpoint the parent goes on, and its breakpoints stay', async () => {
     const { printed } = await gdb(
       attach(),

@@ -13,6 +13,8 @@ import type { GuestView } from '../../awareness/guest-view.ts';
 import type { ProcessNumber } from '../target.ts';
 
 export const MACHINE_PROCESS: ProcessNumber = 1;
+/** Debuggers number processes in 31 bits; a guest that says more stays in process 1. */
+export const MOST_PID = 0x7fff_ffff;
 
 export class Inferiors {
   readonly #guest: GuestView;
@@ -44,7 +46,8 @@ export class Inferiors {
     this.#isActive = true;
     this.#hasMachine = true;
     for (const { pid, ending } of this.#guest.processes().items) {
-      if (ending === undefined && this.#threadsOf(pid).length > 0) this.add(pid);
+      const isAlive = ending === undefined && this.#threadsOf(pid).length > 0;
+      if (isAlive && pid <= MOST_PID) this.add(pid);
     }
   }
 

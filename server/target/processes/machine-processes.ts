@@ -7,7 +7,7 @@
  * processes that it resumed. Breakpoints of the others are passed, their ends and execs wait.
  */
 import type { MachineView } from '../../../machine/index.ts';
-import type { KernelAwareness } from '../../awareness/awareness.ts';
+import type { ProcessEventPoint } from '../../awareness/awareness.ts';
 import type { GuestView } from '../../awareness/guest-view.ts';
 import type { MachineBreakpoints } from '../machine-breakpoints.ts';
 import { type MachineThreads, numberOfThread } from '../machine-threads.ts';
@@ -29,7 +29,7 @@ import { ProcessEvents, type ProcessStop } from './process-events.ts';
 export interface MachineProcessesParts {
   readonly machine: MachineView;
   readonly guest: GuestView;
-  readonly kernel: KernelAwareness;
+  readonly points: readonly ProcessEventPoint[];
   readonly threads: MachineThreads;
   readonly inferiors: Inferiors;
   readonly breakpoints: MachineBreakpoints;
@@ -52,7 +52,6 @@ export class MachineProcesses implements TargetProcesses {
     this.#inferiors = parts.inferiors;
     this.#events = new ProcessEvents({
       ...parts,
-      points: parts.kernel.processEventPoints,
       dropBreakpoints: (pid) => this.breakpoints.letGo(pid),
     });
     const isRunning = (process: ProcessNumber): boolean => this.#isRunning(process);

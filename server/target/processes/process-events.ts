@@ -26,7 +26,7 @@ import {
   type ProcessExit,
   type ThreadNumber,
 } from '../target.ts';
-import { MACHINE_PROCESS, type Inferiors } from './inferiors.ts';
+import { MACHINE_PROCESS, MOST_PID, type Inferiors } from './inferiors.ts';
 
 /** What is to be told, and the thread to which it happened. */
 export type ProcessStop = { readonly thread: ThreadNumber; readonly pid: number } & (
@@ -140,7 +140,7 @@ export class ProcessEvents {
     const thread = numberOfThread(tid);
     const isFollowed = inferiors.processOf(pid) !== undefined && plan.isResumed(thread);
     const isKnown = childPid === this.#lastChild || this.#vforks.has(tid);
-    if (!isFollowed || isKnown) return;
+    if (!isFollowed || isKnown || childPid > MOST_PID) return;
     this.#lastChild = childPid;
     if (kind === 'vfork') this.#vforks.add(tid);
     this.#wait({ kind, thread, pid, childPid });

@@ -177,6 +177,18 @@ describe('with processes as inferiors', () => {
     expect(await client.stop('vCont;c:p1.-1')).toMatch(/^T05vforkdone:;thread:p1\./);
   });
 
+  it('a client that vanishes leaves neither breakpoints nor processes', async () => {
+    client = await Debugger.attached();
+    const { child } = await client.forkInRing3();
+    await client.ask(`Hg${child}`);
+    await client.ask(`Z0,${kernelAddress('sys_exit')},1`);
+    const next = new Promise((resolve) => client.target.onStop(resolve));
+    await client.harness.session.dispose();
+    expect(client.target.processes!.isActive).toBe(false);
+    // The guest's tests run to their end, through dozens of forks and exits, and pass.
+    expect(await next).toMatchObject({ kind: 'exited', status: 0, process: 1 });
+  });
+
   it('are not given to lldb, which takes one process for all', async () => {
     client = new Debugger();
     const features = await client.ask(`qSupported:xmlRegisters=i386;${OF_LLDB}`);
