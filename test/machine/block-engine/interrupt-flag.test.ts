@@ -2,13 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import type { EngineKind, Machine } from '../../../machine/index.ts';
 import { fingerprint } from '../small-guest.ts';
+import { LIDT, putGates } from './interrupt-gates.ts';
 import { benchMachine } from './lockstep.ts';
 
 const CODE = 0x40_0000;
 const HANDLER = 0x50_0000;
 const LOG = 0x80_0000;
-const IDT_REGISTER = 0x3f_0000;
-const IDT = 0x3f_1000;
 const STACK = 0x90_0000n;
 const TIMER_VECTOR = 0x20;
 
@@ -55,7 +54,6 @@ describe('POPFQ', () => {
 });
 
 describe('STI', () => {
-  const LIDT = [0x0f, 0x01, 0x1c, 0x25, 0x00, 0x00, 0x3f, 0x00];
   const PIC = [[0x20, 0x11], [0x21, TIMER_VECTOR], [0x21, 4], [0x21, 1], [0x21, 0xfe]]; // prettier-ignore
   const PIT = [
     [0x43, 0x34],
@@ -74,16 +72,7 @@ describe('STI', () => {
   function interruptedGuest(engine: EngineKind): Machine {
     const machine = guest([...PREFIX, ...LOOP], engine);
     machine.writePhysical(BigInt(HANDLER), Uint8Array.from(HANDLER_CODE));
-    const gate = new DataView(new ArrayBuffer(16));
-    gate.setUint16(0, HANDLER & 0xffff, true);
-    gate.setUint16(2, Number(machine.readRegister('cs')), true);
-    gate.setUint16(4, 0x8e00, true);
-    gate.setUint16(6, HANDLER >>> 16, true);
-    machine.writePhysical(BigInt(IDT + 16 * TIMER_VECTOR), new Uint8Array(gate.buffer));
-    const register = new DataView(new ArrayBuffer(10));
-    register.setUint16(0, 16 * 64 - 1, true);
-    register.setUint32(2, IDT, true);
-    machine.writePhysical(BigInt(IDT_REGISTER), new Uint8Array(register.buffer));
+    putGates(machine, [TIMER_VECTOR], HANDLER);
     return machine;
   }
 

@@ -2,13 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Machine } from '../../../machine/index.ts';
 import { smallGuest } from '../small-guest.ts';
+import { LIDT, putGates } from './interrupt-gates.ts';
 import { benchMachine, EAGER, Lockstep } from './lockstep.ts';
 
 const CODE = 0x40_0000;
 const HANDLER = 0x50_0000;
-const IDT_REGISTER = 0x3f_0000;
-const IDT = 0x3f_1000;
-const GATES = [13, 14];
+const FAULTS = [13, 14];
 
 /** Long mode, memory mapped one to one; control is at CODE, the stack below 9 MiB. */
 function guest(code: readonly number[], prepare: (machine: Machine) => void): Lockstep {
@@ -24,23 +23,6 @@ function guest(code: readonly number[], prepare: (machine: Machine) => void): Lo
   return lockstep;
 }
 
-/** Interrupt gates to HANDLER; LIDT loads them from IDT_REGISTER (Intel SDM 3A §6.14.1). */
-function putGates(machine: Machine): void {
-  const gate = new DataView(new ArrayBuffer(16));
-  gate.setUint16(0, HANDLER & 0xffff, true);
-  gate.setUint16(2, Number(machine.readRegister('cs')), true);
-  gate.setUint16(4, 0x8e00, true);
-  gate.setUint16(6, HANDLER >>> 16, true);
-  for (const vector of GATES) {
-    machine.writePhysical(BigInt(IDT + 16 * vector), new Uint8Array(gate.buffer));
-  }
-  const register = new DataView(new ArrayBuffer(10));
-  register.setUint16(0, 16 * 32 - 1, true);
-  register.setUint32(2, IDT, true);
-  machine.writePhysical(BigInt(IDT_REGISTER), new Uint8Array(register.buffer));
-}
-
-const LIDT = [0x0f, 0x01, 0x1c, 0x25, 0x00, 0x00, 0x3f, 0x00];
 /** add rsp, 8 (the error code); mov edi, 8 MiB; iretq */
 const REPAIR = [0x48, 0x83, 0xc4, 0x08, 0xbf, 0x00, 0x00, 0x80, 0x00, 0x48, 0xcf];
 
@@ -69,7 +51,7 @@ describe('an access in the middle of hot code', () => {
         const body = [0xff, 0xc1, 0xf6, 0xc1, 0x1f, 0x48, 0x0f, 0x44, 0xfe, ...access, 0x01, 0xc8];
         const code = [...LIDT, ...body, 0xeb, 0x100 - body.length - 2];
         const lockstep = guest(code, (machine) => {
-          putGates(machine);
+          putGates(machine, FAULTS, HANDLER);
           machine.writePhysical(BigInt(HANDLER), Uint8Array.from(REPAIR));
           machine.writeRegister('rdi', 0x80_0000n);
           machine.writeRegister('rsi', address);
