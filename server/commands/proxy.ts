@@ -8,13 +8,14 @@ import type { Argv } from 'yargs';
 import { DebuggerSeat } from '../debugger-seat.ts';
 import { formatAddress, parseAddress, UsageError } from '../listen-address.ts';
 import { Listener } from '../listener.ts';
-import { LOG_LEVELS, openLogs, type LogLevel } from '../log.ts';
+import { openLogs, type LogLevel } from '../log.ts';
 import { DEFAULT_IMAGE, VERSION } from '../package-root.ts';
 import { PACKET_CHAPTERS } from '../packets/index.ts';
 import { PacketRegistry } from '../packets/registry.ts';
 import { ProxyTarget } from '../proxy/proxy-target.ts';
 import { runUnattended } from '../session-context.ts';
 import { EXIT } from './exit-status.ts';
+import { LOG_OPTIONS } from './log-options.ts';
 import { readImage } from './machine-arguments.ts';
 
 const DEPARTURE_MS = 500;
@@ -53,16 +54,7 @@ export function proxyOptions<Arguments>(parser: Argv<Arguments>) {
       describe: 'What the machine does when its debugger detaches or vanishes',
       default: 'run' as const,
     })
-    .option('log-level', {
-      choices: LOG_LEVELS,
-      describe: 'What to log on stderr',
-      default: 'info' as const,
-    })
-    .option('trace-packets', {
-      type: 'boolean',
-      describe: 'Log every packet',
-      default: false,
-    });
+    .options(LOG_OPTIONS);
 }
 
 export interface ProxyArguments {

@@ -6,12 +6,13 @@ import { relative } from 'node:path';
 import type { Argv } from 'yargs';
 import { formatAddress, parseAddress, type ListenAddress } from '../listen-address.ts';
 import { Listener, serveStdio } from '../listener.ts';
-import { LOG_LEVELS, openLogs, type LogLevel, type Logs } from '../log.ts';
+import { openLogs, type LogLevel, type Logs } from '../log.ts';
 import { runUnattended } from '../session-context.ts';
 import { banner } from './banner.ts';
 import { TerminalConsole } from './console.ts';
 import { EndOfService } from './end-of-service.ts';
 import { EXIT } from './exit-status.ts';
+import { LOG_OPTIONS } from './log-options.ts';
 import { machineArguments, readImage, type MachineArguments } from './machine-arguments.ts';
 import { serveFleet } from './serve-fleet.ts';
 import { SerialOutput } from './serial-output.ts';
@@ -71,16 +72,7 @@ export function serveOptions<Arguments>(parser: Argv<Arguments>) {
       describe: 'A machine of its own for each of so many debuggers, from its first instruction on',
       requiresArg: true,
     })
-    .option('log-level', {
-      choices: LOG_LEVELS,
-      describe: 'What to log on stderr',
-      default: 'info' as const,
-    })
-    .option('trace-packets', {
-      type: 'boolean',
-      describe: 'Log every packet',
-      default: false,
-    });
+    .options(LOG_OPTIONS);
 }
 
 export interface ServeArguments extends MachineArguments {

@@ -1,8 +1,6 @@
 /** What the tests of the proxy before QEMU's stub share. */
 import { createServer, type AddressInfo } from 'node:net';
 
-export const READY = '[INIT] forking a worker every second';
-
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -1,19 +1,14 @@
 /** gdb's `catch syscall` and `monitor catch`, with the real gdb and kernel. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
 import { collect, gdb, type GdbResult } from './gdb.ts';
+import { servedKernel } from './served-kernel.ts';
 import { ServerProcess } from './server-process.ts';
 
 describe.skipIf(missing('gdb')).each(['step', 'block'])('catching, %s engine', (engine) => {
-  let server: ServerProcess;
+  const kernel = servedKernel('--engine', engine);
 
-  beforeAll(async () => {
-    server = await ServerProcess.start('--engine', engine);
-    await server.serial('[INIT] forking a worker every second');
-  });
-  afterAll(() => server.stop());
-
-  const attach = (): string => `target remote ${server.address}`;
+  const attach = (): string => kernel.attach;
 
   it('stops at entry to and return from a system call by name, with its number in orig_rax', async () => {
     const { printed } = await gdb(

@@ -1,25 +1,18 @@
 /** What users of gdb rely on, with the real gdb: it has no file argument and no configuration. */
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
 import { Terminal } from './terminal.ts';
 import { gdb, gdbWith } from './gdb.ts';
 import { requestsOf } from './packet-trace.ts';
+import { servedKernel } from './served-kernel.ts';
 import { MAIN, ROOT, ServerProcess } from './server-process.ts';
 
-const READY = '[INIT] forking a worker every second';
-
 describe.skipIf(missing('gdb'))('gdb without a file', () => {
-  let server: ServerProcess;
+  const kernel = servedKernel();
 
-  beforeAll(async () => {
-    server = await ServerProcess.start();
-    await server.serial(READY);
-  });
-  afterAll(() => server.stop());
-
-  const attach = (): string => `target remote ${server.address}`;
+  const attach = (): string => kernel.attach;
 
   it('gets symbols and source lines from the server', async () => {
     const { printed } = await gdb(attach(), 'info symbol sys_fork', 'info line sys_fork');
@@ -192,11 +185,11 @@ describe.skipIf(missing('gdb'))('gdb without a file', () => {
     });
     victim.kill('SIGKILL');
     await sleep(200);
-    const before = server.stdout.length;
+    const before = kernel.server.stdout.length;
     const { printed } = await gdb(attach(), 'info threads', 'p fork_ring_total');
     expect(printed[1]).toContain('"init"');
     expect(printed[2]).toMatch(/= \d+/);
-    expect(server.stdout.length).toBeGreaterThanOrEqual(before);
+    expect(kernel.server.stdout.length).toBeGreaterThanOrEqual(before);
   });
 });
 

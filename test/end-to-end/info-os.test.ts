@@ -1,31 +1,23 @@
 /** gdb's `info os`: tables of the guest, in the real gdb and through MI as editors ask. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { KERNEL_SYMBOLS } from '../server/fake-exo.ts';
 import { missing } from '../tools.ts';
 import { gdb } from './gdb.ts';
+import { servedKernel } from './served-kernel.ts';
 import { ServerProcess } from './server-process.ts';
 
 describe.skipIf(missing('gdb'))('info os', () => {
-  let server: ServerProcess;
-
-  beforeAll(async () => {
-    server = await ServerProcess.start();
-    await server.serial('[INIT] forking a worker every second');
-  });
-  afterAll(() => server.stop());
-
-  const ask = async (...commands: string[]): Promise<readonly string[]> =>
-    (await gdb(`target remote ${server.address}`, ...commands)).printed.slice(1);
+  const kernel = servedKernel();
 
   it('lists the tables', async () => {
-    const [list] = await ask('info os');
+    const [list] = await kernel.ask('info os');
     const names = list!.split('\n').map((line) => line.split(' ')[0]);
     const tables = ['threads', 'processes', 'forks', 'syscalls', 'devices'];
     expect(names).toEqual(['Type', ...tables, '']);
   });
 
   it('shows the same threads, processes and forks as the monitor', async () => {
-    const [threads, monitorThreads, processes, forks, monitorForks] = await ask(
+    const [threads, monitorThreads, processes, forks, monitorForks] = await kernel.ask(
       'info os threads',
       'monitor threads',
       'info os processes',
@@ -44,7 +36,7 @@ describe.skipIf(missing('gdb'))('info os', () => {
   });
 
   it('names system calls by number as Linux does, and the devices', async () => {
-    const [systemCalls, devices] = await ask('info os syscalls', 'info os devices');
+    const [systemCalls, devices] = await kernel.ask('info os syscalls', 'info os devices');
     const fork = KERNEL_SYMBOLS.find('sys_fork')!.address.toString(16);
     expect(systemCalls).toMatch(new RegExp(`^57 +fork +0x${fork} <sys_fork>`, 'm'));
     expect(systemCalls).toMatch(/^231 +exit /m);
@@ -52,12 +44,12 @@ describe.skipIf(missing('gdb'))('info os', () => {
   });
 
   it('has no other table', async () => {
-    const [other] = await ask('info os passwords');
+    const [other] = await kernel.ask('info os passwords');
     expect(other).toContain('Can not fetch data now.');
   });
 
   it('answers editors by MI', async () => {
-    const [table] = await ask('interpreter-exec mi "-info-os processes"');
+    const [table] = await kernel.ask('interpreter-exec mi "-info-os processes"');
     expect(table).toMatch(/colhdr="pid"}.*colhdr="parent"}/);
     expect(table).toContain('col0="1",col1="0",col2="kernel",col3="alive"');
     expect(table).toContain('col5="console.elf"');

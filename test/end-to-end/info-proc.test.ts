@@ -1,23 +1,13 @@
 /** gdb's `info proc`: regions of the guest's page tables and its processes, by vFile. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
-import { gdb } from './gdb.ts';
-import { ServerProcess } from './server-process.ts';
+import { servedKernel } from './served-kernel.ts';
 
 describe.skipIf(missing('gdb'))('info proc', () => {
-  let server: ServerProcess;
-
-  beforeAll(async () => {
-    server = await ServerProcess.start();
-    await server.serial('[INIT] forking a worker every second');
-  });
-  afterAll(() => server.stop());
-
-  const ask = async (...commands: string[]): Promise<readonly string[]> =>
-    (await gdb(`target remote ${server.address}`, ...commands)).printed.slice(1);
+  const kernel = servedKernel();
 
   it('shows the machine as process 1, with the regions that its page tables map', async () => {
-    const [summary, mappings] = await ask('info proc', 'info proc mappings');
+    const [summary, mappings] = await kernel.ask('info proc', 'info proc mappings');
     expect(summary).toMatch(
       /^process 1\ncmdline = '\/boot\/kernel\.elf'\ncwd = '\/'\nexe = '\/boot/,
     );
@@ -29,7 +19,7 @@ describe.skipIf(missing('gdb'))('info proc', () => {
   });
 
   it('agrees with the monitor on what is mapped', async () => {
-    const [mappings, monitor] = await ask('info proc mappings', 'monitor info mem');
+    const [mappings, monitor] = await kernel.ask('info proc mappings', 'monitor info mem');
     const starts = (text: string): bigint[] =>
       Array.from(text.matchAll(/^ *(?:0x)?([0-9a-f]{6,16})[ -]/gm), ([, start]) =>
         BigInt(`0x${start!}`),
@@ -39,9 +29,9 @@ describe.skipIf(missing('gdb'))('info proc', () => {
   });
 
   it("shows a guest process through its own page tables, and the kernel's word on it", async () => {
-    const [processes] = await ask('info os processes');
+    const [processes] = await kernel.ask('info os processes');
     const pid = /^(\d+) .* console\.elf /m.exec(processes!)![1]!;
-    const [mappings, exe, status, stat] = await ask(
+    const [mappings, exe, status, stat] = await kernel.ask(
       `info proc mappings ${pid}`,
       `info proc exe ${pid}`,
       `info proc status ${pid}`,
@@ -58,13 +48,13 @@ describe.skipIf(missing('gdb'))('info proc', () => {
   });
 
   it('says of a process that does not exist that it cannot be read', async () => {
-    const [mappings] = await ask('info proc mappings 9999');
+    const [mappings] = await kernel.ask('info proc mappings 9999');
     expect(mappings).toContain("unable to open /proc file '/proc/9999/maps'");
   });
 
   it('gives no file of the host to gdb', async () => {
     const paths = ['/etc/passwd', '/proc/self/environ', '/boot/../etc/passwd', '/dev/null'];
-    const printed = await ask(...paths.map((path) => `remote get ${path} /dev/null`));
+    const printed = await kernel.ask(...paths.map((path) => `remote get ${path} /dev/null`));
     for (const text of printed.slice(0, paths.length)) {
       expect(text).toContain('Remote I/O error: No such file or directory');
     }

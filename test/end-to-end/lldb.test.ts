@@ -1,20 +1,14 @@
 /** The real lldb: what it shows of the guest, and in how many packets. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
 import { lldb, monitorOfLldb } from './lldb.ts';
 import { requestsByStop, requestsOf } from './packet-trace.ts';
-import { ServerProcess } from './server-process.ts';
+import { servedKernel } from './served-kernel.ts';
 
 describe.skipIf(missing('lldb-14'))('lldb', () => {
-  let server: ServerProcess;
+  const kernel = servedKernel('--trace-packets');
 
-  beforeAll(async () => {
-    server = await ServerProcess.start('--trace-packets');
-    await server.serial('[INIT] forking a worker every second');
-  });
-  afterAll(() => server.stop());
-
-  const session = (...commands: string[]) => lldb(server.address, ...commands);
+  const session = (...commands: string[]) => lldb(kernel.server.address, ...commands);
 
   it('attaches, breaks by name, unwinds, steps, reads registers and detaches', async () => {
     const text = await session(
@@ -39,14 +33,14 @@ describe.skipIf(missing('lldb-14'))('lldb', () => {
 
   it('attaches in 17 packets, and shows the threads by name in none more', async () => {
     await session('thread list', 'detach');
-    const requests = requestsOf(server);
+    const requests = requestsOf(kernel.server);
     expect(requests.length, requests.join('\n')).toBeLessThanOrEqual(18);
     expect(requests.at(-1)).toMatch(/^D/);
   });
 
   /** What was asked at each stop after the first resume. */
   const askedAtStops = (): string[][] => {
-    const [, ...stops] = requestsByStop(requestsOf(server));
+    const [, ...stops] = requestsByStop(requestsOf(kernel.server));
     return stops.map((asked) => asked.filter((request) => !/^[kD]/.test(request)));
   };
 

@@ -1,19 +1,13 @@
 /** The monitor's views of machine and memory, and physical memory, as the real gdb shows them. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
 import { gdb } from './gdb.ts';
-import { ServerProcess } from './server-process.ts';
+import { servedKernel } from './served-kernel.ts';
 
 describe.skipIf(missing('gdb'))('machine views in gdb', () => {
-  let server: ServerProcess;
+  const kernel = servedKernel();
 
-  beforeAll(async () => {
-    server = await ServerProcess.start();
-    await server.serial('[INIT] forking a worker every second');
-  });
-  afterAll(() => server.stop());
-
-  const attach = (): string => `target remote ${server.address}`;
+  const attach = (): string => kernel.attach;
 
   it('dumps IDT, GDT, TSS, local APIC and PIC of the booted kernel', async () => {
     const { printed } = await gdb(
