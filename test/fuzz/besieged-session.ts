@@ -23,6 +23,7 @@ const BOOT_INSTRUCTIONS = 3_000_000;
 const PATIENCE_TURNS = 20_000;
 /** Turns that a resumed guest is left running. */
 const RUNNING_TURNS = 3;
+const OF_GDB = 'multiprocess+;fork-events+;vfork-events+;exec-events+';
 const BREAK_IN = Uint8Array.of(3);
 
 export class Misbehaviour extends Error {
@@ -54,8 +55,10 @@ export class BesiegedSession {
     this.reboot();
   }
 
-  static async create(): Promise<BesiegedSession> {
+  /** `processes`: its client has the guest's processes as inferiors. */
+  static async create({ processes = false } = {}): Promise<BesiegedSession> {
     const created = new BesiegedSession();
+    created.target.processes!.isWanted = processes;
     await created.connect();
     return created;
   }
@@ -168,6 +171,8 @@ export class BesiegedSession {
     await this.settle(1);
     if (this.answers.join() !== 'OK')
       throw new Misbehaviour(`a new client is answered ${this.answers.join()}`);
+    if (this.target.processes?.isWanted !== true) return;
+    await this.ask(Buffer.from(`qSupported:${OF_GDB}`), Buffer.from('Hg0'));
   }
 
   private hear(bytes: Uint8Array): void {
