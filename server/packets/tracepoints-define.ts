@@ -234,7 +234,8 @@ export const definitionPackets: readonly PacketDefinition[] = [
     names: ['qTfV', 'qTsV'],
     purpose: 'the trace state variables of the target: the first',
     holding: 'variablePieces',
-    pieces: async (tracepoints) => (await tracepoints.variables()).map(variablePiece),
+    // gdb creates what it uploads from the last to the first, and numbers it anew.
+    pieces: async (tracepoints) => (await tracepoints.variables()).map(variablePiece).reverse(),
   }),
   ...(['qTfSTM', 'qTsSTM'] as const).map((name) =>
     defineTracepointPacket({

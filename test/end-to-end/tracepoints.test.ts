@@ -221,6 +221,18 @@ describe.skipIf(missing('gdb'))('tracepoints with gdb', () => {
   );
 
   it(
+    'gives trace state variables to the next gdb in the order of their numbers',
+    async () => {
+      const names = ['first', 'second', 'third'];
+      const defined = names.map((name, index) => `tvariable $${name} = ${index}`);
+      await run(attach(), ...defined, traceHot('teval $first = $third'), 'tstart', 'tstop');
+      const said = await run(attach(), 'info tvariables');
+      expect(said('info tvariables')).toMatch(/\$first .*\n\$second .*\n\$third /);
+    },
+    LIMIT_MS,
+  );
+
+  it(
     'leaves the guest alone in a frame, and refuses fast tracepoints in words',
     async () => {
       const said = await run(
