@@ -152,6 +152,18 @@ describe('the one debugger', () => {
     expect(await asked()).toBe('x as control on 1\n');
   });
 
+  it('alone reaches the stub of a target that has one, with what the server does not know', async () => {
+    const passOn = (packet: Uint8Array) => Buffer.from(`its word on ${Buffer.from(packet).toString()}`);
+    const target = Object.assign(new FakeTarget(), { passOn });
+    const seat = new DebuggerSeat();
+    const debugging = new SessionHarness({ target, seat });
+    await debugging.send('?');
+    const looking = new SessionHarness({ target, seat });
+    expect(await looking.send('qqemu.sstep')).toEqual(['']);
+    expect(await debugging.send('qqemu.sstep')).toEqual(['its word on qqemu.sstep']);
+    expect(await debugging.send('qC')).toEqual(['QC1']);
+  });
+
   it('gives the seat free when its debugger vanishes, with its breakpoints, and runs on', async () => {
     const seat = new DebuggerSeat();
     const first = new SessionHarness({ seat });
