@@ -6,7 +6,7 @@
  * other way before anything has changed (Intel SDM 3A §6.14, 5.8.8; 2A "IRET").
  */
 import type { Condition, Flag, Operations, Value } from './operations.ts';
-import { rflags } from './rflags.ts';
+import { rflags } from './packed-flags.ts';
 
 const FLAG_BITS: readonly (readonly [Flag, number])[] = [
   ['PF', 2], ['AF', 4], ['ZF', 6], ['SF', 7], ['CF', 0], ['OF', 11],

@@ -1,37 +1,14 @@
-/** RFLAGS as one number, and what touches single flags: CLC STC CMC CLD STD LAHF SAHF SALC CLI STI. */
+/** What touches single flags: CLC STC CMC CLD STD LAHF SAHF SALC CLI STI. */
 import { VECTOR } from '../guest-fault.ts';
 import { defineInstruction } from './definition.ts';
 import type { InstructionDefinition } from './definition.ts';
 import { setInterruptFlag } from './fast-transfers.ts';
-import type { Flag, Operations, SystemFlag, Value } from './operations.ts';
-
-/** Bit numbers of the arithmetic flags (Intel SDM 1 figure 3-8). */
-const FLAG_BITS: readonly (readonly [Flag, number])[] = [
-  ['CF', 0],
-  ['PF', 2],
-  ['AF', 4],
-  ['ZF', 6],
-  ['SF', 7],
-  ['OF', 11],
-];
+import type { Operations, SystemFlag } from './operations.ts';
+import { FLAG_BITS, packed } from './packed-flags.ts';
 
 const INTERRUPT_FLAG = 1n << 9n;
 /** LAHF and SAHF know all but OF. */
 const LOW_BYTE = FLAG_BITS.filter(([flag]) => flag !== 'OF');
-
-function packed(o: Operations, flags: typeof FLAG_BITS, others: Value): Value {
-  const { width } = others;
-  return flags.reduce(
-    (word, [flag, bit]) =>
-      o.or(word, o.shiftLeft(o.fromCondition(o.flag(flag), width), o.constant(bit, 8))),
-    others,
-  );
-}
-
-/** All of RFLAGS, 64 bits. */
-export function rflags(o: Operations): Value {
-  return packed(o, FLAG_BITS, o.readField('rflagsSystem'));
-}
 
 function carryTo(mnemonic: string, opcode: string, value: boolean): InstructionDefinition {
   return {

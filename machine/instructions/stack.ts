@@ -4,7 +4,7 @@ import { defineInstruction } from './definition.ts';
 import type { InstructionDefinition } from './definition.ts';
 import type { Operations, RegisterName, Value } from './operations.ts';
 import { popFlags } from './fast-transfers.ts';
-import { rflags } from './rflags.ts';
+import { rflags } from './packed-flags.ts';
 
 /** In the order in which PUSHA stores them. */
 const PUSHA_ORDER: readonly RegisterName[] = [
