@@ -24,6 +24,9 @@ const PATIENCE_TURNS = 20_000;
 /** Turns that a resumed guest is left running. */
 const RUNNING_TURNS = 3;
 const OF_GDB = 'multiprocess+;fork-events+;vfork-events+;exec-events+';
+const READS_BYTES = 'x'.charCodeAt(0);
+/** Packets that a misbehaviour is told with. */
+const HISTORY = 20;
 const BREAK_IN = Uint8Array.of(3);
 
 export class Misbehaviour extends Error {
@@ -40,6 +43,8 @@ export class BesiegedSession {
   private readonly failures: unknown[] = [];
   private framing = new PacketFraming(4 * PACKET_SIZE);
   private isClosed = false;
+  /** The last packets, the newest at the end. */
+  private past: readonly Uint8Array[] = [];
 
   private constructor() {
     this.machine = new Machine({
@@ -80,6 +85,7 @@ export class BesiegedSession {
   /** Sends packets and returns one answer for each; the guest is halted again afterwards. */
   async ask(...packets: readonly Uint8Array[]): Promise<string[]> {
     this.answers = [];
+    this.past = [...this.past, ...packets].slice(-HISTORY);
     const frames = packets.map((packet) => encodePacket(packet));
     this.session.receive(Buffer.concat(frames));
     const expected = packets.filter((packet) => !isSilent(packet)).length;
@@ -127,8 +133,10 @@ export class BesiegedSession {
     this.checkFailures(...packets);
     const { answers } = this;
     if (answers.length === expected) return answers;
+    const state = `${this.target.state().kind}, ${this.session['isHandling'] ? 'handling' : 'idle'}`;
     throw new Misbehaviour(
-      `${answers.length} answers, not ${expected}, to ${packets.map(show).join(' ')}: ${answers.join(' ').slice(0, 200)}`,
+      `${answers.length} answers, not ${expected}, to ${packets.map(show).join(' ')}: ` +
+        `${answers.join(' ').slice(0, 200)} (${state}), after ${this.past.map(show).join(' ')}`,
     );
   }
 
@@ -180,9 +188,13 @@ export class BesiegedSession {
       if (event.kind === 'damaged') throw new Misbehaviour('an answer with a wrong checksum');
       if (event.kind !== 'packet') continue;
       const text = Buffer.from(event.payload).toString('latin1');
-      // Text for the user comes besides the answer.
-      if (!/^O(?!K$)/.test(text)) this.answers.push(text);
+      if (this.isAnswer(text)) this.answers.push(text);
     }
+  }
+
+  /** Text for the user comes besides the answer; lldb's x answers bare bytes, which may look like it. */
+  private isAnswer(text: string): boolean {
+    return !/^O(?!K$)/.test(text) || this.past.at(-1)?.[0] === READS_BYTES;
   }
 }
 

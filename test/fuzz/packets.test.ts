@@ -41,6 +41,15 @@ describe('under fuzzing, the server', () => {
     session.reboot();
   });
 
+  it('takes the bytes that lldb reads for an answer, even if they look like text for the user', async () => {
+    const rsp = session.machine.readRegister('rsp')!;
+    session.machine.writeLinear(rsp, bytesOf('Oh!'));
+    await session.ask(bytesOf('QListThreadsInStopReply'));
+    expect(await session.ask(bytesOf(`x${rsp.toString(16)},3`))).toEqual(['Oh!']);
+    await session.reconnect();
+    session.reboot();
+  });
+
   it('answers every packet of the grammar exactly once, and none that looks changes the guest', async () => {
     const before = fingerprint(session.machine, MEMORY_BYTES);
     const looking = fc.oneof(...LOOKING.map(packetOf));
