@@ -153,7 +153,8 @@ describe('the one debugger', () => {
   });
 
   it('alone reaches the stub of a target that has one, with what the server does not know', async () => {
-    const passOn = (packet: Uint8Array) => Buffer.from(`its word on ${Buffer.from(packet).toString()}`);
+    const passOn = (packet: Uint8Array) =>
+      Buffer.from(`its word on ${Buffer.from(packet).toString()}`);
     const target = Object.assign(new FakeTarget(), { passOn });
     const seat = new DebuggerSeat();
     const debugging = new SessionHarness({ target, seat });
