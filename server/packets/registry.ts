@@ -34,8 +34,8 @@ export class PacketRegistry {
 
   /** The definition for a payload, or undefined: unknown, or not offered by this target. */
   find(payload: Uint8Array, target: Target): FoundPacket | undefined {
-    const text = Buffer.from(payload.subarray(0, LONGEST_NAME)).toString('latin1');
-    const found = WORDY.includes(text.charAt(0)) ? this.findWord(text) : this.findLetter(text);
+    const letter = String.fromCharCode(payload[0] ?? 0);
+    const found = WORDY.includes(letter) ? this.findWord(payload) : this.findLetter(letter);
     return found !== undefined && isOffered(found.definition, target) ? found : undefined;
   }
 
@@ -50,13 +50,15 @@ export class PacketRegistry {
     return texts;
   }
 
-  private findLetter(text: string): FoundPacket | undefined {
-    const definition = this.byName.get(text.charAt(0));
+  private findLetter(letter: string): FoundPacket | undefined {
+    const definition = this.byName.get(letter);
     return definition && { definition, fieldsAt: 1 };
   }
 
   /** `qXfer:features:read:target.xml:0,fff`: the longest run of words that is a name. */
-  private findWord(text: string): FoundPacket | undefined {
+  private findWord(payload: Uint8Array): FoundPacket | undefined {
+    const { buffer, byteOffset, length } = payload;
+    const text = Buffer.from(buffer, byteOffset, Math.min(length, LONGEST_NAME)).toString('latin1');
     const first = NAME.exec(text)?.[0] ?? '';
     let name = first;
     let found = this.byName.get(first);
