@@ -176,7 +176,8 @@ export class BlockEngine implements Engine {
     const regions = this.regions.of(page);
     const covered = offsetsOf(regions);
     const newSeeds = seeds.filter((seed) => !covered.has(seed));
-    const fresh = this.plan(page, heat, newSeeds, new Set());
+    const plan = this.planner(page, heat);
+    const fresh = plan(newSeeds, new Set());
     if (fresh === undefined) return;
     const met = regions.filter(
       ({ offsets, seenAt }) => seenAt > heat.since || fresh.offsets.some((at) => offsets.has(at)),
@@ -187,36 +188,34 @@ export class BlockEngine implements Engine {
     }
     const apart = offsetsOf(regions.filter((region) => !met.includes(region)));
     const wanted = seeds.filter((seed) => !apart.has(seed));
-    const whole = this.plan(page, heat, wanted, apart);
+    const whole = plan(wanted, apart);
     if (whole !== undefined && wanted.every((seed) => whole.offsets.includes(seed))) {
       this.regions.release(met);
       this.regions.add(page, whole, this.samples);
       return;
     }
-    const rest = this.plan(page, heat, newSeeds, covered);
+    const rest = plan(newSeeds, covered);
     if (rest !== undefined) this.regions.add(page, rest, this.samples);
   }
 
-  private plan(
+  /** Plans regions of a page from seeds, without the offsets that are excluded. */
+  private planner(
     page: CodePage,
     { mode }: Heat,
-    seeds: readonly number[],
-    excluded: ReadonlySet<number>,
-  ): RegionPlan | undefined {
+  ): (seeds: readonly number[], excluded: ReadonlySet<number>) => RegionPlan | undefined {
     const { cache, arena } = this.step;
     const base = page.linearPage * BigInt(PAGE_SIZE);
-    const parts: PlanParts = {
+    const parts: Omit<PlanParts, 'seeds' | 'excluded'> = {
       page,
       bytes: cache.bytesOf(page),
       mode,
       arena,
       flows: this.flows,
-      seeds,
-      excluded,
       isStop: (offset) => cache.hasBeenStoppedAt(base + BigInt(offset)),
+      known: new Map(),
       instructionLimit: instructionLimit(this.regions.counts.compiled),
     };
-    return planRegion(parts);
+    return (seeds, excluded) => planRegion({ ...parts, seeds, excluded });
   }
 
   /** The page's regions do not look for a breakpoint that is new: others are made soon. */

@@ -47,6 +47,8 @@ export interface PlanParts {
   /** Offsets that belong to other regions. */
   readonly excluded: ReadonlySet<number>;
   readonly isStop: (offset: number) => boolean;
+  /** Instructions by offset that plans of the same page have found, for the next plan to find again. */
+  readonly known: Map<number, RegionInstruction>;
   /** The region has at most so many instructions; see `instructionLimit`. */
   readonly instructionLimit: number;
 }
@@ -98,10 +100,14 @@ function instructionAt(parts: PlanParts, offset: number): RegionInstruction | un
   const { page, bytes, mode, arena, excluded } = parts;
   const record = page.records.get(offset);
   if (record === undefined || page.crossing.has(record) || excluded.has(offset)) return undefined;
+  const known = parts.known.get(offset);
+  if (known !== undefined) return known;
   const rip = arena.rip(record);
   const decoded = decode(bytes.subarray(offset, offset + LONGEST_INSTRUCTION), rip, mode);
   if (decoded.kind !== 'instruction') return undefined;
-  return { record, offset, decoded, flow: parts.flows.of(decoded) };
+  const instruction = { record, offset, decoded, flow: parts.flows.of(decoded) };
+  parts.known.set(offset, instruction);
+  return instruction;
 }
 
 /** The offset in the page that a relative operand names, if it lies in the page. */

@@ -94,6 +94,7 @@ function compiledText({ parts, stops = [] }: Program): string {
     seeds: starts,
     excluded: new Set(),
     isStop: (offset) => stops.includes(offset),
+    known: new Map(),
     instructionLimit: instructionLimit(Infinity),
   });
   return functionText(emitRegion(plan!, 16, MEMORY_PAGES).bytes);
