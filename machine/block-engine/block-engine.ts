@@ -14,8 +14,11 @@ import { ControlFlow } from './control-flow.ts';
 import { instructionLimit, planRegion, type PlanParts, type RegionPlan } from './region-plan.ts';
 import { RegionCache, type Region } from './region-cache.ts';
 
-/** At full speed 16,384 instructions take some 30 µs. */
-const DEFAULT_HOTNESS: Hotness = { sampleInstructions: 16384, firstThreshold: 3 };
+/**
+ * At full speed so many instructions take some 30 µs. A prime: the samples of a loop whose length divided
+ * the interval would all see the same instruction of it, and never the part that is not compiled yet.
+ */
+const DEFAULT_HOTNESS: Hotness = { sampleInstructions: 16381, firstThreshold: 3 };
 
 /** In units of that, when all that is seen is compiled. */
 const LONGEST_INTERVAL = 16;
