@@ -15,7 +15,7 @@ import type { ControlFlow } from './control-flow.ts';
 const LONGEST_INSTRUCTION = 15;
 
 /** Bounds the time that compiling takes (and the optimising compiler's, which is not linear). */
-const INSTRUCTION_LIMIT = 128;
+const INSTRUCTION_LIMIT = 160;
 /**
  * The compiler is itself cold at first: a first region of 120 instructions took it 20 ms. What is cut off
  * is compiled a moment later, and both become one region if control goes to and fro.

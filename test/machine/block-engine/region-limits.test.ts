@@ -85,6 +85,16 @@ describe('the first loop that gets hot', () => {
   });
 });
 
+describe('the two hot loops of SHA-256', () => {
+  it('are in one region in the end, since 64 rounds of each go to and fro between them', () => {
+    const machine = benchMachine('sha256=20000', { hotness: undefined });
+    machine.run({ budget: 60_000_000 });
+    const sizes = machine.describeJit()!.regions.map(({ instructions }) => instructions);
+    expect(sizes).toHaveLength(1);
+    expect(sizes[0]).toBeGreaterThan(128);
+  });
+});
+
 describe('more hot pages than there is room for', () => {
   const PAGES = 1100;
 
