@@ -68,7 +68,7 @@ export class PendingEffects {
   }
 
   watchHits(hits: readonly WatchHit[]): void {
-    this.hits.push(...hits);
+    for (const hit of hits) this.hits.push(hit);
   }
 
   commit(): void {
@@ -78,7 +78,7 @@ export class PendingEffects {
     for (const { physicalPage, offset, lengthBytes } of codeWrites) {
       this.codePages.written(physicalPage, offset, lengthBytes);
     }
-    this.committedHits.push(...hits);
+    for (const hit of hits) this.committedHits.push(hit);
   }
 
   discard(): void {

@@ -25,63 +25,121 @@ export interface WatchHit {
   readonly predicate?: StopPredicate;
 }
 
+/** As much of a watch as lies on one page: offsets from `start` to `end` − 1. */
+interface Piece {
+  readonly watch: Watch;
+  readonly page: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * The pieces of each page are in the order in which the watches were added. An access looks at those
+ * of its own pages only, and a change touches only the pages of the watch: a debugger may set
+ * thousands, and a guest may fault, or move its debug registers, at every instruction.
+ */
 export class Watchpoints {
-  private list: readonly Watch[] = [];
-  /** The watches on each linear page, by page number. */
-  private readonly pages = new Map<number, Watch[]>();
+  private readonly pages = new Map<number, Piece[]>();
+  private guestWatches: readonly Watch[] = [];
+  private count = 0;
 
   get isEmpty(): boolean {
-    return this.list.length === 0;
+    return this.count === 0;
   }
 
   /** Adding the same watch twice is once, with the later predicate. */
   add(watch: Watch): void {
-    this.replaceAll([...this.list.filter((other) => !isSame(other, watch)), watch]);
+    this.remove(watch);
+    const added = piecesOf(watch);
+    if (added.length > 0) this.count++;
+    for (const piece of added) {
+      const pieces = this.pages.get(piece.page);
+      if (pieces === undefined) this.pages.set(piece.page, [piece]);
+      else pieces.push(piece);
+    }
   }
 
   remove(watch: Watch): void {
-    this.replaceAll(this.list.filter((other) => !isSame(other, watch)));
+    const removed = piecesOf(watch).filter(({ page }) => this.removeFrom(page, watch));
+    if (removed.length > 0) this.count--;
   }
 
   /** Puts the guest's watches, all of them, in place of those it had. */
   setGuestWatches(watches: readonly Watch[]): void {
-    this.replaceAll([...this.list.filter(({ owner }) => owner === 'debugger'), ...watches]);
+    for (const watch of this.guestWatches) this.remove(watch);
+    for (const watch of watches) this.add(watch);
+    this.guestWatches = watches;
   }
 
   /** Must an access of this kind to the linear page take the slow path? */
   concernsPage(low: number, high: number, isWrite: boolean): boolean {
     if (this.isEmpty) return false;
-    const watches = this.pages.get(pageNumber(low, high));
-    return watches?.some(({ kind }) => isConcerned(kind, isWrite)) ?? false;
+    const pieces = this.pages.get(pageNumber(low, high));
+    return pieces?.some(({ watch }) => isConcerned(watch.kind, isWrite)) ?? false;
   }
 
-  /** The watches that an access to `sizeBytes` bytes touches. */
+  /**
+   * The watches that an access to `sizeBytes` bytes touches. After one of the debugger's that stops
+   * in any case its others are left out, as nobody would ask them any more.
+   */
   hits(low: number, high: number, sizeBytes: number, isWrite: boolean): readonly WatchHit[] {
     if (this.isEmpty) return [];
-    const first = (BigInt(high) << 32n) | BigInt(low);
-    const end = first + BigInt(sizeBytes);
-    return this.list
-      .filter((watch) => isConcerned(watch.kind, isWrite))
-      .filter(({ linear, lengthBytes }) => linear < end && first < linear + BigInt(lengthBytes))
-      .map(({ linear, kind, owner, predicate }) => ({
-        address: linear > first ? linear : first,
-        watch: kind,
-        owner,
-        ...(predicate === undefined ? {} : { predicate }),
-      }));
+    const hits: WatchHit[] = [];
+    let page = pageNumber(low, high);
+    let start = low & (PAGE_SIZE - 1);
+    for (let left = sizeBytes; left > 0; page++, start = 0) {
+      const end = Math.min(PAGE_SIZE, start + left);
+      const touched = (this.pages.get(page) ?? []).filter(
+        (piece) => piece.start < end && start < piece.end && isConcerned(piece.watch.kind, isWrite),
+      );
+      // What began on a page before has been hit there.
+      addHits(hits, left === sizeBytes ? touched : touched.filter(isBeginning), start);
+      left -= end - start;
+    }
+    return hits;
   }
 
-  private replaceAll(list: readonly Watch[]): void {
-    this.list = list;
-    this.pages.clear();
-    for (const watch of list) {
-      const last = watch.linear + BigInt(watch.lengthBytes) - 1n;
-      for (let page = watch.linear >> 12n; page <= last >> 12n; page++) {
-        const key = Number(page);
-        this.pages.set(key, [...(this.pages.get(key) ?? []), watch]);
-      }
-    }
+  private removeFrom(page: number, watch: Watch): boolean {
+    const pieces = this.pages.get(page) ?? [];
+    const at = pieces.findIndex((piece) => isSame(piece.watch, watch));
+    if (at < 0) return false;
+    pieces.splice(at, 1);
+    if (pieces.length === 0) this.pages.delete(page);
+    return true;
   }
+}
+
+function piecesOf(watch: Watch): readonly Piece[] {
+  const pieces: Piece[] = [];
+  let page = Number(watch.linear >> 12n);
+  let start = Number(watch.linear & 0xfffn);
+  for (let left = watch.lengthBytes; left > 0; page++, start = 0) {
+    const end = Math.min(PAGE_SIZE, start + left);
+    pieces.push({ watch, page, start, end });
+    left -= end - start;
+  }
+  return pieces;
+}
+
+function isBeginning({ watch, page }: Piece): boolean {
+  return Number(watch.linear >> 12n) === page;
+}
+
+/** Adds what an access that begins at an offset of their page touches. */
+function addHits(hits: WatchHit[], touched: readonly Piece[], start: number): void {
+  let isDecided = hits.some(isCertain);
+  for (const piece of touched) {
+    if (isDecided && piece.watch.owner === 'debugger') continue;
+    const { kind, owner, predicate } = piece.watch;
+    const address = (BigInt(piece.page) << 12n) | BigInt(Math.max(start, piece.start));
+    hits.push({ address, watch: kind, owner, ...(predicate === undefined ? {} : { predicate }) });
+    isDecided ||= isCertain(piece.watch);
+  }
+}
+
+/** Whether the debugger stops for it without being asked. */
+function isCertain({ owner, predicate }: Pick<Watch, 'owner' | 'predicate'>): boolean {
+  return owner === 'debugger' && predicate === undefined;
 }
 
 function isConcerned(kind: WatchKind, isWrite: boolean): boolean {
