@@ -142,9 +142,10 @@ export interface MachineView {
   translate(linear: bigint, cr3?: bigint): bigint | undefined;
   /**
    * Reads linear memory without faulting: as many bytes from `linear` on as are mapped to RAM,
-   * up to `lengthBytes`; none gives an empty array. A copy.
+   * up to `lengthBytes`; none gives an empty array. A copy, in `into` if that is given, which has room for
+   * all of them.
    */
-  readLinear(linear: bigint, lengthBytes: number, cr3?: bigint): Uint8Array;
+  readLinear(linear: bigint, lengthBytes: number, cr3?: bigint, into?: Uint8Array): Uint8Array;
   /**
    * The same into `into` from `offset` on, for who reads often; how many bytes came. There must be
    * room for `lengthBytes`.

@@ -166,8 +166,8 @@ export class Machine implements MachineView, MachineControl {
     return this.memory.debug.translate(linear, cr3);
   }
 
-  readLinear(linear: bigint, lengthBytes: number, cr3?: bigint): Uint8Array {
-    return this.memory.debug.readLinear(linear, lengthBytes, cr3);
+  readLinear(linear: bigint, lengthBytes: number, cr3?: bigint, into?: Uint8Array): Uint8Array {
+    return this.memory.debug.readLinear(linear, lengthBytes, cr3, into);
   }
 
   copyLinear(linear: bigint, lengthBytes: number, into: Uint8Array, offset: number): number {

@@ -44,6 +44,7 @@ function socketTransport(socket: Socket, wakefulness: Wakefulness): Transport {
     get backlogBytes() {
       return socket.writableLength;
     },
+    lendsOnly: true,
     close: () => socket.destroySoon(),
     abort: () => socket.destroy(),
   };

@@ -6,6 +6,7 @@ import {
 } from './packets/packet-context.ts';
 import { NonStop } from './packets/non-stop.ts';
 import { ThreadSelection } from './packets/thread-selection.ts';
+import { ReusedSpace } from './rsp/frame-space.ts';
 import { textToHex } from './rsp/hex.ts';
 import { reply, type ImmediateReply, type Reply } from './rsp/reply.ts';
 import type { SessionOptions } from './session-options.ts';
@@ -48,6 +49,7 @@ export class SessionContext implements PacketContext {
     traceFrame: undefined,
   };
   readonly nonStop: NonStop;
+  readonly replyRoom = new ReusedSpace();
   selection: ThreadSelection;
   /** A break-in arrived before the resume that it is meant for was handled. */
   hasPendingInterrupt = false;

@@ -9,6 +9,8 @@ export interface Transport {
   write(bytes: Uint8Array): void;
   /** Bytes taken over and not yet sent. */
   readonly backlogBytes: number;
+  /** True: when `backlogBytes` is 0, nobody needs the memory of what was written any more. */
+  readonly lendsOnly?: boolean;
   /** Closes once everything written has left. */
   close(): void;
   /** Closes at once: the other side does not read. */

@@ -15,7 +15,13 @@ import { ERRNO, RemoteError } from './rsp/errno.ts';
 import { FieldReader } from './rsp/field-reader.ts';
 import { PacketFraming, type FramingEvent } from './rsp/framing.ts';
 import { MalformedPacket } from './rsp/malformed-packet.ts';
-import { encodeHexPacket, encodeNotification, encodePacket } from './rsp/packet-writer.ts';
+import { NEW_SPACE, ReusedSpace, type FrameSpace } from './rsp/frame-space.ts';
+import {
+  encodeBinaryPacket,
+  encodeHexPacket,
+  encodeNotification,
+  encodePacket,
+} from './rsp/packet-writer.ts';
 import { encodeReply, reply, type ImmediateReply, type Reply } from './rsp/reply.ts';
 import { SessionContext } from './session-context.ts';
 import type { SessionLog, SessionOptions, Transport } from './session-options.ts';
@@ -52,6 +58,7 @@ export class Session {
   private readonly registry: PacketRegistry;
   private readonly context: SessionContext;
   private readonly framing = new PacketFraming(PACKET_SIZE);
+  private readonly frames: FrameSpace;
   private readonly removeListeners: () => void;
 
   private phase: Phase = 'idle';
@@ -66,6 +73,7 @@ export class Session {
     this.transport = transport;
     this.log = options.log;
     this.registry = options.registry;
+    this.frames = transport.lendsOnly === true ? new ReusedSpace() : NEW_SPACE;
     this.context = new SessionContext(options, this, {
       send: (answer) => this.send(answer),
       stopAcknowledging: () => (this.acknowledges = false),
@@ -327,14 +335,23 @@ export class Session {
   }
 
   private send(answer: ImmediateReply): void {
-    const { client } = this.context;
-    if (this.isTracing()) this.trace('out', encodeReply(answer, client));
-    const frame =
-      answer.kind === 'hex'
-        ? encodeHexPacket(answer.bytes)
-        : encodePacket(encodeReply(answer, client));
+    if (this.isTracing()) this.trace('out', encodeReply(answer, this.context.client));
+    const frame = this.frameOf(answer);
     this.lastFrame = frame;
     this.write(frame);
+    if (this.transport.backlogBytes > 0) this.frames.keep();
+  }
+
+  /** Good until the next one, if it is not kept. */
+  private frameOf(answer: ImmediateReply): Uint8Array {
+    switch (answer.kind) {
+      case 'hex':
+        return encodeHexPacket(answer.bytes, this.frames);
+      case 'binary':
+        return encodeBinaryPacket(answer.prefix, answer.bytes, this.frames);
+      default:
+        return encodePacket(encodeReply(answer, this.context.client), this.frames);
+    }
   }
 
   /** Making text of a packet costs more than answering it: only when somebody reads it. */

@@ -31,13 +31,17 @@ export class DebugAccess {
     return physical < 0 ? undefined : BigInt(physical);
   }
 
-  /** As many bytes from `linear` on as are mapped to RAM, up to `lengthBytes`. A copy. */
-  readLinear(linear: bigint, lengthBytes: number, cr3?: bigint): Uint8Array {
-    const result = new Uint8Array(lengthBytes);
+  /** As many bytes from `linear` on as are mapped to RAM, up to `lengthBytes`. A copy, in `into`. */
+  readLinear(
+    linear: bigint,
+    lengthBytes: number,
+    cr3?: bigint,
+    into: Uint8Array = new Uint8Array(lengthBytes),
+  ): Uint8Array {
     const done = this.forEachPiece(linear, lengthBytes, cr3, (physical, from, to) =>
-      result.set(this.physical.ram.subarray(physical, physical + to - from), from),
+      into.set(this.physical.ram.subarray(physical, physical + to - from), from),
     );
-    return done === lengthBytes ? result : result.slice(0, done);
+    return done === into.length ? into : into.subarray(0, done);
   }
 
   /** The same into `into` from `offset` on; how many bytes came. Makes no garbage within a page. */

@@ -58,7 +58,7 @@ async function open(context: PacketContext, path: string, flags: number): Promis
 
 function linkReply(link: string): Reply {
   const bytes = Buffer.from(link, 'utf8');
-  return reply.binary(`F${bytes.length.toString(16)};`, bytes);
+  return reply.binary(bytes, `F${bytes.length.toString(16)};`);
 }
 
 const isOffered = (target: Target) => target.files !== undefined;
@@ -110,7 +110,7 @@ export const hostIo: PacketChapter = {
         if (file === undefined) return failure(ERRNO.EBADF);
         const bytes = await file.read(offset, Math.min(count, PACKET_SIZE - PREAD_HEADER));
         const data = bytes.subarray(0, fittingLength(bytes, PACKET_SIZE - PREAD_HEADER));
-        return reply.binary(`F${data.length.toString(16)};`, data);
+        return reply.binary(data, `F${data.length.toString(16)};`);
       },
     }),
     definePacket({
@@ -123,7 +123,7 @@ export const hostIo: PacketChapter = {
         const file = context.holdings.files.get(readDescriptor(fields));
         fields.end();
         if (file === undefined) return failure(ERRNO.EBADF);
-        return reply.binary('F40;', statBytes(file));
+        return reply.binary(statBytes(file), 'F40;');
       },
     }),
     definePacket({

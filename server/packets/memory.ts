@@ -22,7 +22,8 @@ async function readSome(
   address: bigint,
   lengthBytes: number,
 ): Promise<Uint8Array> {
-  const bytes = await readMemory(context, address, lengthBytes);
+  const room = context.replyRoom.take(lengthBytes);
+  const bytes = await readMemory(context, address, lengthBytes, room);
   if (bytes.length === 0 && lengthBytes > 0) throw unreadable(address);
   return bytes;
 }
@@ -35,12 +36,13 @@ async function readMemory(
   context: PacketContext,
   address: bigint,
   lengthBytes: number,
+  into?: Uint8Array,
 ): Promise<Uint8Array> {
   const { client, holdings, target } = context;
   if (holdings.traceFrame !== undefined) return holdings.traceFrame.memory(address, lengthBytes);
   const { physical } = target.memory;
   if (client.physicalMemory && physical !== undefined) return physical.read(address, lengthBytes);
-  return target.memory.read(await viewer(context), address, lengthBytes);
+  return target.memory.read(await viewer(context), address, lengthBytes, into);
 }
 
 /** The thread as which memory is seen. */
@@ -149,7 +151,7 @@ export const memory: PacketChapter = {
         if (length === 0) return context.client.isLldb ? reply.ok : reply.text('b');
         const bytes = await readSome(context, address, Math.min(length, PACKET_SIZE));
         const fitting = bytes.subarray(0, fittingLength(bytes, PACKET_SIZE - 1));
-        return context.client.isLldb ? reply.binary(fitting) : reply.binary('b', fitting);
+        return context.client.isLldb ? reply.binary(fitting) : reply.binary(fitting, 'b');
       },
     }),
     definePacket({

@@ -10,6 +10,7 @@ import type {
   TraceFrame,
   ThreadResume,
 } from '../target/target.ts';
+import type { ReusedSpace } from '../rsp/frame-space.ts';
 import type { Reply } from '../rsp/reply.ts';
 import type { NonStop } from './non-stop.ts';
 import type { ThreadSelection } from './thread-selection.ts';
@@ -87,6 +88,8 @@ export interface PacketContext {
   readonly isCancelled: boolean;
 
   readonly nonStop: NonStop;
+  /** What a reply is made of may be put here: it is free again when the next packet is handled. */
+  readonly replyRoom: ReusedSpace;
 
   /** Sends text for the client's user at once, in `O` packets. */
   output(text: string): void;

@@ -48,7 +48,7 @@ function defineTransfer(transfer: TransferObject): PacketDefinition {
       const isLast = offset + piece.length >= bytes.length;
       if (isLast) transfers.delete(key);
       else if (transfers.size < 16) transfers.set(key, bytes);
-      return reply.binary(isLast ? 'l' : 'm', piece);
+      return reply.binary(piece, isLast ? 'l' : 'm');
     },
   });
 }

@@ -3,6 +3,7 @@
  * escapes only in binary replies and lldb in all; hex replies contain nothing to escape, so one rule
  * serves both. Runs are not compressed: on loopback that costs more than it saves.
  */
+import { NEW_SPACE, type FrameSpace } from './frame-space.ts';
 import { bytesToHex } from './hex.ts';
 
 const SPECIAL = Uint8Array.from(Buffer.from('#$}*'));
@@ -14,11 +15,23 @@ const ESCAPED_CHANGE = ESCAPE - ESCAPED_BIT;
 const HEX_DIGITS = '0123456789abcdef';
 
 /** The bytes to put on the wire, in one piece, so that one write sends one packet. */
-export function encodePacket(payload: Uint8Array): Uint8Array {
-  const escapes = findSpecial(payload);
-  const frame = Buffer.allocUnsafe(payload.length + escapes.length + 4);
-  escapeInto(frame, payload, escapes);
-  close(frame, sumOf(payload) + escapes.length * ESCAPED_CHANGE);
+export function encodePacket(payload: Uint8Array, space: FrameSpace = NEW_SPACE): Uint8Array {
+  return encodeBinaryPacket('', payload, space);
+}
+
+/** `encodePacket` of a prefix, which contains nothing to escape, and bytes: without joining them first. */
+export function encodeBinaryPacket(
+  prefix: string,
+  bytes: Uint8Array,
+  space: FrameSpace = NEW_SPACE,
+): Uint8Array {
+  const escapes = findSpecial(bytes);
+  const frame = space.take(prefix.length + bytes.length + escapes.length + 4);
+  let sum = sumOf(bytes) + escapes.length * ESCAPED_CHANGE;
+  for (let index = 0; index < prefix.length; index++) sum += prefix.charCodeAt(index);
+  frame.write(prefix, 1, 'latin1');
+  escapeInto(frame, 1 + prefix.length, bytes, escapes);
+  close(frame, sum);
   return frame;
 }
 
@@ -44,48 +57,53 @@ function findSpecial(payload: Uint8Array): readonly number[] {
   return places.sort((left, right) => left - right);
 }
 
-/** The sum of all bytes. Four at a time, in two lanes: 64 KiB took 0.3 ms byte by byte. */
+/** Lanes of 16 bits hold so many sums of bytes. */
+const WORDS_PER_FOLD = 256;
+
+/** The sum of all bytes. Four at a time, in two lanes for each half: 64 KiB took 0.3 ms byte by byte. */
 function sumOf(bytes: Uint8Array): number {
   let sum = 0;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const wholeWords = bytes.length & ~3;
-  for (let index = 0; index < wholeWords; index += 4) {
-    const word = view.getInt32(index, true);
-    // Most of memory is zero.
-    if (word === 0) continue;
-    const lanes = (word & 0xff00ff) + ((word >>> 8) & 0xff00ff);
-    sum = (sum + (lanes & 0xffff) + (lanes >>> 16)) | 0;
+  for (let start = 0; start < wholeWords; start += 4 * WORDS_PER_FOLD) {
+    const end = Math.min(wholeWords, start + 4 * WORDS_PER_FOLD);
+    let even = 0;
+    let odd = 0;
+    for (let index = start; index < end; index += 4) {
+      const word = view.getInt32(index, true);
+      even = (even + (word & 0xff00ff)) | 0;
+      odd = (odd + ((word >>> 8) & 0xff00ff)) | 0;
+    }
+    sum += (even & 0xffff) + (even >>> 16) + (odd & 0xffff) + (odd >>> 16);
   }
   for (let index = wholeWords; index < bytes.length; index++) sum += bytes[index]!;
   return sum;
 }
 
-/** Puts the payload behind the frame's first byte: runs of ordinary bytes at once, escapes between. */
-function escapeInto(frame: Uint8Array, payload: Uint8Array, escapes: readonly number[]): void {
-  let at = 1;
+/** Puts bytes into a frame from `start` on: runs of ordinary ones at once, escapes between. */
+function escapeInto(
+  frame: Uint8Array,
+  start: number,
+  bytes: Uint8Array,
+  escapes: readonly number[],
+): void {
+  let at = start;
   let runStart = 0;
   for (const place of escapes) {
-    frame.set(payload.subarray(runStart, place), at);
+    frame.set(bytes.subarray(runStart, place), at);
     at += place - runStart;
     frame[at++] = ESCAPE;
-    frame[at++] = payload[place]! ^ ESCAPED_BIT;
+    frame[at++] = bytes[place]! ^ ESCAPED_BIT;
     runStart = place + 1;
   }
-  frame.set(payload.subarray(runStart), at);
+  frame.set(runStart === 0 ? bytes : bytes.subarray(runStart), at);
 }
 
-/** What the two hex digits of each byte add to a checksum. */
-const HEX_SUM = Uint8Array.from({ length: 256 }, (_, byte) => {
-  return HEX_DIGITS.charCodeAt(byte >> 4) + HEX_DIGITS.charCodeAt(byte & 15);
-});
-
 /** `encodePacket` of the bytes in hex, which contains nothing to escape: without the payload between. */
-export function encodeHexPacket(bytes: Uint8Array): Uint8Array {
-  let sum = 0;
-  for (let index = 0; index < bytes.length; index++) sum += HEX_SUM[bytes[index]!]!;
-  const frame = Buffer.allocUnsafe(2 * bytes.length + 4);
+export function encodeHexPacket(bytes: Uint8Array, space: FrameSpace = NEW_SPACE): Uint8Array {
+  const frame = space.take(2 * bytes.length + 4);
   frame.write(bytesToHex(bytes), 1, 'latin1');
-  close(frame, sum);
+  close(frame, sumOf(frame.subarray(1, 1 + 2 * bytes.length)));
   return frame;
 }
 

@@ -14,8 +14,8 @@ export type Reply =
   | { readonly kind: 'error-text'; readonly text: string }
   /** ASCII as it stands. */
   | { readonly kind: 'text'; readonly text: string }
-  /** Bytes as they stand; the packet writer escapes them. */
-  | { readonly kind: 'binary'; readonly bytes: Uint8Array }
+  /** ASCII that needs no escape, and bytes as they stand; the packet writer escapes them. */
+  | { readonly kind: 'binary'; readonly prefix: string; readonly bytes: Uint8Array }
   | { readonly kind: 'hex'; readonly bytes: Uint8Array }
   /** The target runs now: the stop reply will be the answer. */
   | { readonly kind: 'resumed' }
@@ -35,12 +35,7 @@ export const reply = {
   errorText: (text: string): ImmediateReply => ({ kind: 'error-text', text }),
   text: (text: string): ImmediateReply => ({ kind: 'text', text }),
   hex: (bytes: Uint8Array): ImmediateReply => ({ kind: 'hex', bytes }),
-  binary: (...parts: (string | Uint8Array)[]): ImmediateReply => ({
-    kind: 'binary',
-    bytes: Buffer.concat(
-      parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part)),
-    ),
-  }),
+  binary: (bytes: Uint8Array, prefix = ''): ImmediateReply => ({ kind: 'binary', prefix, bytes }),
 } as const;
 
 /** How this client wants its errors. */
@@ -61,7 +56,7 @@ export function encodeReply(answer: ImmediateReply, style: ErrorStyle): Uint8Arr
     case 'text':
       return Buffer.from(answer.text, 'latin1');
     case 'binary':
-      return answer.bytes;
+      return Buffer.concat([Buffer.from(answer.prefix, 'latin1'), answer.bytes]);
     case 'hex':
       return Buffer.from(bytesToHex(answer.bytes), 'latin1');
     case 'error-text':

@@ -36,15 +36,15 @@ export class MachineMemory implements TargetMemory {
     this.#onWrite = onWrite;
   }
 
-  read(thread: ThreadNumber, address: bigint, lengthBytes: number): Uint8Array {
+  read(thread: ThreadNumber, address: bigint, lengthBytes: number, into?: Uint8Array): Uint8Array {
     const place = this.#windows.find(address);
-    if (place === undefined) return this.#read({ thread, address }, lengthBytes);
-    const bytes = this.#read(place, lengthBytes);
+    if (place === undefined) return this.#read({ thread, address }, lengthBytes, into);
+    const bytes = this.#read(place, lengthBytes, into);
     return this.#windows.pointersIn(place.thread, place.address, bytes);
   }
 
-  #read({ thread, address }: WindowPlace, lengthBytes: number): Uint8Array {
-    return this.#machine.readLinear(address, lengthBytes, this.#pageTables(thread));
+  #read({ thread, address }: WindowPlace, lengthBytes: number, into?: Uint8Array): Uint8Array {
+    return this.#machine.readLinear(address, lengthBytes, this.#pageTables(thread), into);
   }
 
   write(thread: ThreadNumber, address: bigint, bytes: Uint8Array): number {

@@ -19,16 +19,19 @@ export type ThreadNumber = number;
 /** Positive; 1 where the target has only one process. */
 export type ProcessNumber = number;
 
-export interface TargetThread {
-  readonly id: ThreadNumber;
+export interface ThreadWhereabouts {
   readonly process: ProcessNumber;
+  /** The CPU that it runs on or last ran on, from 0. */
+  readonly core?: number;
+}
+
+export interface TargetThread extends ThreadWhereabouts {
+  readonly id: ThreadNumber;
   readonly name: string;
   /** One line beside the name in `info threads`, e.g. `sleeping, waits for pid 4`. */
   readonly description: string;
   /** The thread that the CPU executes now: exactly one in the whole target has this. */
   readonly isOnCpu: boolean;
-  /** The CPU that it runs on or last ran on, from 0. */
-  readonly core?: number;
 }
 
 /** A register's bytes in target order, as `p` and `g` carry them. */
@@ -67,9 +70,15 @@ export interface TargetRegisters {
 export interface TargetMemory {
   /**
    * Memory as `thread` sees it: as many bytes from `address` on as can be read, none if the first
-   * cannot. A copy that the caller owns.
+   * cannot. A copy that the caller owns; it may be in `into`, which has room for all of them, so that
+   * a large read needs no new memory.
    */
-  read(thread: ThreadNumber, address: bigint, lengthBytes: number): Awaitable<Uint8Array>;
+  read(
+    thread: ThreadNumber,
+    address: bigint,
+    lengthBytes: number,
+    into?: Uint8Array,
+  ): Awaitable<Uint8Array>;
   /** How many bytes were written, from the first on. */
   write(thread: ThreadNumber, address: bigint, bytes: Uint8Array): Awaitable<number>;
   /** The same by physical addresses (`Qqemu.PhyMemMode`), where the target offers it. */
@@ -334,6 +343,8 @@ export interface Target {
 
   /** In the order of `info threads`; never empty while the target lives. */
   threads(): Awaitable<readonly TargetThread[]>;
+  /** Where one of them is, for targets that know it without listing them all: each stop asks. */
+  whereabouts?(thread: ThreadNumber): ThreadWhereabouts;
   /** The threads that the CPU runs on: stable, whether or not the guest has threads yet. */
   currentThread(): Awaitable<ThreadNumber>;
 

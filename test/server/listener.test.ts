@@ -149,6 +149,39 @@ describe('listening', () => {
     for (const socket of [first, ...others]) socket.destroy();
   });
 
+  it('sends a slow reader each reply as it was, however many wait', async () => {
+    const target = new FakeTarget();
+    // Every byte of a read is the read's own.
+    Object.assign(target.memory, {
+      read: (_thread: number, address: bigint, lengthBytes: number, into?: Uint8Array) => {
+        return (into ?? new Uint8Array(lengthBytes)).fill(Number(address));
+      },
+    });
+    const socket = connect(await listen('127.0.0.1:0', options(target)));
+    const numbers = Array.from({ length: 250 }, (_, number) => number);
+    socket.write(encodePacket(Buffer.from('QStartNoAckMode')));
+    await once(socket, 'data');
+    socket.pause();
+    for (const number of numbers) {
+      socket.write(encodePacket(Buffer.from(`m${number.toString(16)},8000`)));
+    }
+    await setTimeout(300);
+    const expected = numbers.map((number) => {
+      return Buffer.from(
+        encodePacket(Buffer.alloc(2 * 0x8000, number.toString(16).padStart(2, '0'))),
+      );
+    });
+    const whole = Buffer.concat(expected);
+    const pieces: Buffer[] = [];
+    let receivedBytes = 0;
+    for await (const piece of socket) {
+      pieces.push(piece as Buffer);
+      receivedBytes += (piece as Buffer).length;
+      if (receivedBytes >= whole.length) break;
+    }
+    expect(Buffer.concat(pieces).equals(whole)).toBe(true);
+  });
+
   it('takes the breakpoints of a debugger that vanished', async () => {
     const target = new FakeTarget();
     const listener = await listen('127.0.0.1:0', options(target));
