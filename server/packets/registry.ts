@@ -15,7 +15,10 @@ export interface FoundPacket {
 /** First letters whose names are words. */
 const WORDY = 'qQvj';
 const LONGEST_NAME = 64;
-const NAME = /^[A-Za-z_.]+\??/;
+const COLON = 0x3a;
+const QUESTION_MARK = 0x3f;
+const UNDERSCORE = 0x5f;
+const FULL_STOP = 0x2e;
 
 export class PacketRegistry {
   private readonly byName = new Map<string, PacketDefinition>();
@@ -58,17 +61,32 @@ export class PacketRegistry {
   /** `qXfer:features:read:target.xml:0,fff`: the longest run of words that is a name. */
   private findWord(payload: Uint8Array): FoundPacket | undefined {
     const { buffer, byteOffset, length } = payload;
-    const text = Buffer.from(buffer, byteOffset, Math.min(length, LONGEST_NAME)).toString('latin1');
-    const first = NAME.exec(text)?.[0] ?? '';
-    let name = first;
+    const bytes = Buffer.from(buffer, byteOffset, Math.min(length, LONGEST_NAME));
+    const firstLength = wordLength(bytes);
+    const first = bytes.toString('latin1', 0, firstLength);
     let found = this.byName.get(first);
-    for (const word of text.slice(first.length).split(':').slice(1)) {
-      name += `:${word}`;
-      found = this.byName.get(name) ?? found;
+    if (bytes[firstLength] === COLON) {
+      let name = first;
+      for (const word of bytes.toString('latin1', firstLength + 1).split(':')) {
+        name += `:${word}`;
+        found = this.byName.get(name) ?? found;
+      }
     }
     found ??= this.glued.find((definition) => first.startsWith(definition.name));
     return found && { definition: found, fieldsAt: found.name.length };
   }
+}
+
+/** How many bytes of a packet's beginning are its name, or the name's first word. */
+function wordLength(bytes: Uint8Array): number {
+  let length = 0;
+  while (isNameCharacter(bytes[length] ?? 0)) length += 1;
+  return bytes[length] === QUESTION_MARK ? length + 1 : length;
+}
+
+function isNameCharacter(byte: number): boolean {
+  const lower = byte | 0x20;
+  return (lower >= 0x61 && lower <= 0x7a) || byte === UNDERSCORE || byte === FULL_STOP;
 }
 
 function isOffered(definition: PacketDefinition, target: Target): boolean {

@@ -95,6 +95,13 @@ async function namedThreads(context: PacketContext, id: ThreadId): Promise<reado
   }
 }
 
+const EVERY_THREAD: ThreadId = { thread: 'all' };
+
+/** That is so whatever threads there are: nobody need list them. */
+function isEverything({ process, thread }: ThreadId): boolean {
+  return thread === 'all' && typeof process !== 'number';
+}
+
 /** The first action that names a thread counts, so a `t` must hide the later ones. */
 async function readActions(fields: FieldReader, context: PacketContext): Promise<Actions> {
   const resumed: ThreadResume[] = [];
@@ -103,7 +110,11 @@ async function readActions(fields: FieldReader, context: PacketContext): Promise
     if (count === MAX_ACTIONS) fields.fail(`more than ${MAX_ACTIONS} actions`);
     fields.expect(';');
     const action = readAction(fields);
-    const id = fields.accepts(':') ? fields.threadId() : { thread: 'all' as const };
+    const id = fields.accepts(':') ? fields.threadId() : EVERY_THREAD;
+    if (isEverything(id) && action !== undefined && stopped.size === 0) {
+      resumed.push({ threads: 'all', action });
+      continue;
+    }
     const all = await context.target.threads();
     const named = await namedThreads(context, id);
     const whole = wholeOf(id, named.length === all.length, context);

@@ -6,7 +6,7 @@ import { textToHex } from '../rsp/hex.ts';
 import { reply, type ImmediateReply } from '../rsp/reply.ts';
 import { formatThreadId } from '../rsp/thread-id.ts';
 import { whenKnown, type Awaitable } from '../target/awaitable.ts';
-import type { ProcessExit, RegisterValue, StopCause, TargetStop, TargetThread, ThreadNumber } from '../target/target.ts'; // prettier-ignore
+import type { ProcessExit, RegisterValue, StopCause, TargetStop, TargetThread, ThreadNumber, ThreadWhereabouts } from '../target/target.ts'; // prettier-ignore
 import { expedited, lldbReason, lldbStopFields, registerField, type Halt } from './lldb-stop.ts';
 import type { NonStopEvent } from './non-stop.ts';
 import type { PacketContext } from './packet-context.ts';
@@ -57,20 +57,36 @@ export function threadStopText(
   number: ThreadNumber,
   stop: Halt,
 ): Awaitable<string> {
-  const { target } = context;
+  const { client, target } = context;
+  const place = client.isLldb ? undefined : target.whereabouts?.(number);
+  if (place !== undefined) return textWithRegisters(context, { id: number, ...place }, stop, []);
   return whenKnown(target.threads(), (threads) => {
     const thread = threads.find(({ id }) => id === number) ?? placeholder(number);
     return whenKnown(clientFields(context, thread, threads, stop), (ofClient) => {
-      return whenKnown(expedited(context, number), (registers) => {
-        return stopText(context, thread, stop, ofClient, registers);
-      });
+      return textWithRegisters(context, thread, stop, ofClient);
     });
   });
 }
 
+/** What a stop reply says of its thread itself. */
+interface Stopped extends ThreadWhereabouts {
+  readonly id: ThreadNumber;
+}
+
+function textWithRegisters(
+  context: PacketContext,
+  thread: Stopped,
+  stop: Halt,
+  ofClient: readonly string[],
+): Awaitable<string> {
+  return whenKnown(expedited(context, thread.id), (registers) => {
+    return stopText(context.client, thread, stop, ofClient, registers);
+  });
+}
+
 function stopText(
-  { client }: PacketContext,
-  thread: TargetThread,
+  client: PacketContext['client'],
+  thread: Stopped,
   stop: Halt,
   ofClient: readonly string[],
   registers: readonly RegisterValue[],

@@ -51,6 +51,7 @@ import type {
   TargetThread,
   ThreadNumber,
   ThreadResume,
+  ThreadWhereabouts,
 } from './target.ts';
 import { TARGET_XML } from './target-description.ts';
 import { forkTracepoint } from './tracing/fork-tracepoint.ts';
@@ -211,6 +212,10 @@ export class MachineTarget implements Target {
 
   threads(): readonly TargetThread[] {
     return this.#threads.list();
+  }
+
+  whereabouts(thread: ThreadNumber): ThreadWhereabouts {
+    return { process: this.#threads.processOf(thread) ?? MACHINE_PROCESS, core: 0 };
   }
 
   currentThread(): ThreadNumber {

@@ -115,6 +115,7 @@ class ExoAwareness implements KernelAwareness {
     const { thread: layout, threadStates } = this.#descriptor;
     const state = fields.u32(layout.state_offset);
     const waitsFor = this.#waitsFor(fields, ticks);
+    let registers: ReadonlyMap<string, bigint> | undefined;
     return {
       tid: fields.u32(layout.tid_offset),
       pid: fields.u32(layout.pid_offset),
@@ -124,7 +125,8 @@ class ExoAwareness implements KernelAwareness {
       mode: modeName(fields.u32(layout.mode_offset)),
       // Made when asked for: a debugger lists all threads at each stop and looks into few.
       get registers() {
-        return fields.registers(layout.context_offset, CONTEXT_REGISTERS);
+        registers ??= fields.registers(layout.context_offset, CONTEXT_REGISTERS);
+        return registers;
       },
       cr3: fields.u64(layout.cr3_offset),
       kernelStack: {
