@@ -20,7 +20,7 @@ export class PollingChoice {
   #phase: Phase = 'try polling';
   #polls = true;
   #left = TRIAL;
-  #sumMs = 0;
+  #times: number[] = [];
   #pollingMs = 0;
 
   get polls(): boolean {
@@ -31,21 +31,21 @@ export class PollingChoice {
   learn(milliseconds: number): void {
     // It waited for its user, or had work to do.
     if (milliseconds >= AWAKE_MS) return;
-    this.#sumMs += milliseconds;
+    if (this.#phase !== 'settled') this.#times.push(milliseconds);
     this.#left -= 1;
     if (this.#left === 0) this.#next();
   }
 
   #next(): void {
-    const sumMs = this.#sumMs;
-    this.#sumMs = 0;
+    const usualMs = median(this.#times);
+    this.#times = [];
     switch (this.#phase) {
       case 'try polling':
-        this.#pollingMs = sumMs;
+        this.#pollingMs = usualMs;
         this.#enter('try sleeping', TRIAL, false);
         return;
       case 'try sleeping':
-        this.#enter('settled', SETTLED, this.#pollingMs <= sumMs);
+        this.#enter('settled', SETTLED, this.#pollingMs <= usualMs);
         return;
       case 'settled':
         this.#enter('try polling', TRIAL, true);
@@ -57,6 +57,11 @@ export class PollingChoice {
     this.#left = exchanges;
     this.#polls = polls;
   }
+}
+
+/** One long wait, when another process got the core, says nothing of the others. */
+function median(times: readonly number[]): number {
+  return [...times].sort((left, right) => left - right)[times.length >> 1] ?? 0;
 }
 
 /** One connection's. */

@@ -26,6 +26,12 @@ describe("the choice between polling and sleeping for a client's next packet", (
     expect(polled(new PollingChoice(), 10_000, 0.08, 0.04)).toBeLessThan(500);
   });
 
+  it('is not misled by one long wait', () => {
+    const choice = new PollingChoice();
+    choice.learn(0.9);
+    expect(polled(choice, 10_000, 0.03, 0.06)).toBeGreaterThan(9_500);
+  });
+
   it('changes its mind when the machine does', () => {
     const choice = new PollingChoice();
     polled(choice, 5_000, 0.08, 0.04);
