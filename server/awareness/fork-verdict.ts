@@ -4,7 +4,7 @@
  * return from the fork function; caller-saved registers are nobody's after a call.
  */
 import type { RegisterValues } from './awareness.ts';
-import type { ForkEntry, ForkSighting } from './fork-log.ts';
+import type { ForkEntry, ForkSighting } from './fork-journal.ts';
 
 /** One register in the four views of a fork. Absent: that view does not have it. */
 export interface ForkRow {
@@ -18,7 +18,7 @@ export interface ForkRow {
 }
 
 export type ForkVerdictKind =
-  'sound' | 'stale' | 'false record' | 'wrong child' | 'open' | 'unseen';
+  'sound' | 'stale' | 'false record' | 'wrong child' | 'open' | 'unseen' | 'not recorded';
 
 export interface ForkVerdict {
   readonly kind: ForkVerdictKind;
@@ -91,6 +91,9 @@ export function forkVerdict(entry: ForkEntry): ForkVerdict {
   const { sighting, record } = entry;
   if (record === undefined) {
     return { kind: 'open', text: 'no record: it is still going on, or it failed' };
+  }
+  if (entry.isUnwatched === true) {
+    return { kind: 'not recorded', text: 'none: nobody recorded what the CPU held at this fork' };
   }
   if (sighting === undefined) {
     return {

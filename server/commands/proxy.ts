@@ -49,6 +49,11 @@ export function proxyOptions<Arguments>(parser: Argv<Arguments>) {
       defaultDescription: 'kernel/images/kernel.elf',
       requiresArg: true,
     })
+    .option('record-forks', {
+      type: 'boolean',
+      describe: 'Record true registers of forks: the stub stops at each',
+      default: false,
+    })
     .option('on-detach', {
       choices: ['run', 'halt'] as const,
       describe: 'What the machine does when its debugger detaches or vanishes',
@@ -62,6 +67,7 @@ export interface ProxyArguments {
   readonly listen: string;
   readonly allowRemote: boolean;
   readonly image: string;
+  readonly recordForks: boolean;
   readonly onDetach: 'run' | 'halt';
   readonly logLevel: LogLevel;
   readonly tracePackets: boolean;
@@ -76,7 +82,8 @@ export async function proxy(options: ProxyArguments): Promise<number> {
   const image = { name: options.image, content: readImage(options.image) };
   const logs = await openLogs(options.logLevel, options.tracePackets);
   const ended = endOfService();
-  const target = new ProxyTarget({ host: stub.host, port: stub.port, image });
+  const { host, port } = stub;
+  const target = new ProxyTarget({ host, port, image, recordsForks: options.recordForks });
   try {
     process.stderr.write(`exoscope: waiting for the stub at ${formatAddress(stub)}\n`);
     if ((await Promise.race([target.whenReady(), ended])) === 'ended') return EXIT.success;

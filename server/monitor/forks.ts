@@ -1,17 +1,18 @@
 /**
  * `forks [N]`: all forks since boot, or one in full, as the CPU saw it beside what the kernel says.
  */
-import type { ForkEntry } from '../awareness/fork-log.ts';
+import type { ForkEntry, Forks } from '../awareness/fork-journal.ts';
 import { forkRows, forkVerdict, idComplaint } from '../awareness/fork-verdict.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
 import { address, complaintLines, table } from './format.ts';
 import {
-  type MonitorContext,
   MonitorError,
   defineMonitorCommand,
   expectArguments,
   parseCount,
 } from './monitor-command.ts';
+
+export const NO_FORKS = 'the image is not a kernel whose forks the server knows';
 
 export const forksCommand = defineMonitorCommand({
   name: 'forks',
@@ -35,19 +36,24 @@ export const forksCommand = defineMonitorCommand({
     expectArguments(this, args, 1);
     const { forks } = context;
     if (forks === undefined) {
-      throw new MonitorError('the image is not a kernel whose forks the server knows');
+      throw new MonitorError(NO_FORKS);
     }
-    const [which] = args;
-    const entries = forks.entries();
-    if (which === undefined) {
-      return `${overview(context, entries, forks.total)}${complaintLines(forks.complaints)}`;
-    }
-    const number = parseCount(which, 'the number of a fork');
-    const entry = entries.find((candidate) => candidate.number === number);
-    if (entry === undefined) throw new MonitorError(missing(number, forks.total));
-    return describeFork(entry, context.symbols);
+    return forksText(forks, context.symbols, args[0]);
   },
 });
+
+/** The answer of `forks`, or of `forks N`, without a final line feed. Throws `MonitorError`. */
+export function forksText(forks: Forks, symbols: SymbolTable, which: string | undefined): string {
+  // Before the total: records are read here.
+  const entries = forks.entries();
+  if (which === undefined) {
+    return `${overview(symbols, entries, forks.total)}${complaintLines(forks.complaints)}`;
+  }
+  const number = parseCount(which, 'the number of a fork');
+  const entry = entries.find((candidate) => candidate.number === number);
+  if (entry === undefined) throw new MonitorError(missing(number, forks.total));
+  return describeFork(entry, symbols);
+}
 
 function missing(number: number, total: number): string {
   return number <= total
@@ -55,11 +61,7 @@ function missing(number: number, total: number): string {
     : `there is no fork ${number}; there were ${total} since boot`;
 }
 
-function overview(
-  { symbols }: MonitorContext,
-  entries: readonly ForkEntry[],
-  total: number,
-): string {
+function overview(symbols: SymbolTable, entries: readonly ForkEntry[], total: number): string {
   if (total === 0) return 'no fork since boot';
   const rows = entries.toReversed().map((entry) => {
     const { sighting, record } = entry;
@@ -101,7 +103,8 @@ function describeFork(entry: ForkEntry, symbols: SymbolTable): string {
     row.marks.length === 0 ? '' : `<< ${row.marks.join('; ')}`,
   ]);
   const child = record === undefined ? '-' : `tid ${record.childTid} pid ${record.childPid}`;
-  const when = sighting === undefined ? '' : `, at instruction ${sighting.icount}`;
+  const icount = sighting?.icount;
+  const when = icount === undefined ? '' : `, at instruction ${icount}`;
   const tick = record === undefined ? '' : `, tick ${record.tick}`;
   return [
     `fork ${entry.number}: ${sighting?.kind ?? record?.kind ?? 'fork'} by ${parentOf(entry)}, ` +

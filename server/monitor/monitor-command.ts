@@ -3,7 +3,7 @@
  * made from these; a new command is one file with one of them and one line in `index.ts`.
  */
 import type { MachineControl, MachineView, TripleFaultReport } from '../../machine/index.ts';
-import type { ForkLog } from '../awareness/fork-log.ts';
+import type { Forks } from '../awareness/fork-journal.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
 import type { ConditionalStops } from '../target/conditional-stops.ts';
@@ -15,7 +15,7 @@ export interface MonitorContext {
   readonly machine: MachineView & Pick<MachineControl, 'describeDevices' | 'serialHistory'>;
   readonly guest: GuestView;
   /** Absent: the image is not a kernel that the server knows. */
-  readonly forks: ForkLog | undefined;
+  readonly forks: Forks | undefined;
   readonly symbols: SymbolTable;
   /** The guest's tid of the thread that the debugger has selected. */
   readonly selectedTid: number;

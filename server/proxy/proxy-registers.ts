@@ -5,7 +5,7 @@
 import type { RegisterValues } from '../awareness/awareness.ts';
 import { bytesToHex } from '../rsp/hex.ts';
 import type { RegisterValue, TargetRegisters, ThreadNumber } from '../target/target.ts';
-import { littleEndian } from '../target/register-table.ts';
+import { fromLittleEndian, littleEndian } from '../target/register-table.ts';
 import type { Upstream } from './upstream.ts';
 import type { UpstreamRegister } from './upstream-registers.ts';
 
@@ -91,12 +91,23 @@ export class ProxyRegisters implements TargetRegisters {
 
   /** A register of the CPU, as a number. */
   async ofCpu(name: string): Promise<bigint | undefined> {
-    const register = this.named(name);
-    if (register === undefined) return undefined;
+    return (await this.allOfCpu()).get(name);
+  }
+
+  /** All of the CPU's that are numbers of up to 64 bits, by the kernel's names for them. */
+  async allOfCpu(): Promise<RegisterValues> {
     const block = Buffer.from(await this.upstream.ask('g'), 'hex');
-    return register.lengthBytes === 8 && block.length >= register.offset + 8
-      ? block.readBigUInt64LE(register.offset)
-      : undefined;
+    const isNumber = ({ offset, lengthBytes }: UpstreamRegister): boolean =>
+      lengthBytes <= 8 && offset + lengthBytes <= block.length;
+    return new Map(
+      this.sources
+        .registers()
+        .filter(isNumber)
+        .map(({ name, offset, lengthBytes }) => [
+          SAVED_NAMES[name] ?? name,
+          fromLittleEndian(block.subarray(offset, offset + lengthBytes)),
+        ]),
+    );
   }
 
   private named(name: string): UpstreamRegister | undefined {

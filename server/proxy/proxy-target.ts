@@ -37,6 +37,7 @@ import type {
   ThreadNumber,
   ThreadResume,
 } from '../target/target.ts';
+import { ForkRecorder } from './fork-recorder.ts';
 import { ProxyMemory } from './proxy-memory.ts';
 import { ProxyMonitor } from './proxy-monitor.ts';
 import { ProxyRegisters } from './proxy-registers.ts';
@@ -52,6 +53,8 @@ export interface ProxyOptions {
   readonly port: number;
   /** The kernel that runs behind the stub, for symbols and awareness. */
   readonly image?: { readonly name: string; readonly content: Uint8Array };
+  /** Stops the stub at every fork of the guest for its true registers; see `ForkRecorder`. */
+  readonly recordsForks?: boolean;
 }
 
 interface Inserted {
@@ -101,6 +104,7 @@ export class ProxyTarget implements Target {
   private readonly ram: ProxyMemory;
   private readonly kernel: KernelAwareness | undefined;
   private readonly symbols: SymbolTable;
+  private readonly forks: ForkRecorder;
   private readonly listeners = new Set<(stop: TargetStop) => void>();
   private readonly outputListeners = new Set<(text: string) => void>();
   private readonly ready: Promise<void>;
@@ -112,11 +116,10 @@ export class ProxyTarget implements Target {
   private isRunning = false;
   /** A new connection is being prepared: stops are its own doing. */
   private isPreparing = true;
-  private lastAction: 'continue' | 'step' = 'continue';
   private lossMessage = '';
   private stop: TargetStop = stopped(CPU_THREAD, SIGNAL.SIGTRAP, { kind: 'interrupt' });
 
-  constructor({ host, port, image }: ProxyOptions) {
+  constructor({ host, port, image, recordsForks }: ProxyOptions) {
     let becomeReady: () => void = () => undefined;
     this.ready = new Promise((resolve) => (becomeReady = resolve));
     this.upstream = new Upstream(
@@ -137,15 +140,20 @@ export class ProxyTarget implements Target {
       onWrite: () => (this.guest = undefined),
     });
     this.memory = this.guestMemory();
+    this.kernel = image && findKernelAwareness(image.content);
+    this.symbols = SymbolTable.fromElf(image && readElf(image.content));
+    const { upstream, registers } = this;
+    const parts = { upstream, registers, walk: <Result>(walk: Walk<Result>) => this.walk(walk) };
+    this.forks = new ForkRecorder(this.kernel, recordsForks === true, parts);
     this.monitor = new ProxyMonitor({
-      upstream: this.upstream,
+      upstream,
       isRunning: () => this.isRunning,
       halt: () => this.halt(),
       threads: () => this.threadsView(),
       processes: () => this.guestProcesses(),
+      forks: this.forks,
+      symbols: this.symbols,
     });
-    this.kernel = image && findKernelAwareness(image.content);
-    this.symbols = SymbolTable.fromElf(image && readElf(image.content));
     if (image !== undefined) this.files = offeredFiles(image, this.kernel);
   }
 
@@ -178,15 +186,15 @@ export class ProxyTarget implements Target {
 
   /** A stub of one CPU: whichever thread is on it goes on; the kernel chooses all others. */
   resume([first]: readonly ThreadResume[]): void {
-    this.lastAction = first === undefined || first.action.kind === 'continue' ? 'continue' : 'step';
+    const isStep = first !== undefined && first.action.kind !== 'continue';
     this.isRunning = true;
     this.guest = undefined;
-    this.upstream.resume(this.lastAction === 'continue' ? 'c' : 's');
+    this.forks.resume(isStep ? 'step' : 'continue');
   }
 
   interrupt(): void {
     if (!this.isRunning) return;
-    if (this.upstream.isConnected) this.upstream.breakIn();
+    if (this.upstream.isConnected) this.forks.breakIn();
     // Nobody else will ever answer a debugger that wants to leave.
     else this.halted(stopped(CPU_THREAD, SIGNAL.SIGINT, { kind: 'interrupt' }));
   }
@@ -216,7 +224,9 @@ export class ProxyTarget implements Target {
    */
   async leave(goesOn: boolean): Promise<void> {
     if (!this.upstream.isConnected) return;
-    const isDetaching = goesOn && !this.isRunning;
+    const wasRunning = this.isRunning;
+    if (this.forks.isRecording) await this.forgetForks();
+    const isDetaching = !this.isRunning && (goesOn || wasRunning);
     const told = isDetaching ? this.upstream.ask('D') : this.upstream.allSent();
     await Promise.race([told.catch(() => undefined), sleep(LEAVE_MS, undefined, { ref: false })]);
   }
@@ -238,6 +248,7 @@ export class ProxyTarget implements Target {
       for (const { breakpoint } of this.inserted) {
         await this.upstream.ask(`Z${packetOf(breakpoint)}`);
       }
+      await this.forks.connected();
     } catch (error) {
       if (error instanceof RemoteError) return false;
       throw error;
@@ -261,10 +272,12 @@ export class ProxyTarget implements Target {
   private async upstreamStopped(reply: string): Promise<void> {
     if (!this.isRunning || this.isPreparing) return;
     const signal = Number.parseInt(reply.slice(1, 3), 16) || SIGNAL.SIGTRAP;
-    this.guest = undefined;
     try {
-      const cause = await this.causeOf(reply, signal);
-      this.halted(stopped(await this.currentThread(), signal, cause));
+      const cause = await this.forks.pass(await this.causeOf(reply, signal));
+      if (cause === 'ours') return;
+      this.guest = undefined;
+      const told = cause.kind === 'interrupt' ? SIGNAL.SIGINT : signal;
+      this.halted(stopped(await this.currentThread(), told, cause));
     } catch (error) {
       // Lost meanwhile: the new connection tells of a stop.
       if (!(error instanceof RemoteError)) throw error;
@@ -293,6 +306,16 @@ export class ProxyTarget implements Target {
     this.stop = this.lossMessage === '' ? stop : { ...stop, message: this.lossMessage };
     this.lossMessage = '';
     for (const listener of [...this.listeners]) listener(this.stop);
+  }
+
+  /** Nobody would let the machine go on behind our breakpoints. */
+  private async forgetForks(): Promise<void> {
+    const forget = async (): Promise<void> => {
+      if (this.isRunning) await this.halt();
+      await this.forks.record(false);
+    };
+    const limit = sleep(LEAVE_MS, undefined, { ref: false });
+    await Promise.race([forget().catch(() => undefined), limit]);
   }
 
   private say(text: string): void {

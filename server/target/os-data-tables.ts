@@ -6,7 +6,7 @@
  */
 import type { MachineControl, MachineView } from '../../machine/index.ts';
 import type { GuestProcess, GuestThread } from '../awareness/awareness.ts';
-import type { ForkEntry, ForkLog } from '../awareness/fork-log.ts';
+import type { ForkEntry, Forks } from '../awareness/fork-journal.ts';
 import { forkVerdict } from '../awareness/fork-verdict.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
@@ -17,7 +17,7 @@ export interface OsDataSources {
   readonly machine: MachineView & Pick<MachineControl, 'describeDevices'>;
   readonly guest: GuestView;
   /** Absent: not a kernel that the server knows. */
-  readonly forks: ForkLog | undefined;
+  readonly forks: Forks | undefined;
   readonly symbols: SymbolTable;
 }
 

@@ -1,55 +1,14 @@
 /** `exoscope proxy` before QEMU's stub, which runs our kernel, with the real gdb. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { kernelImage, qemuArguments } from '../kernel/qemu.ts';
 import { missing } from '../tools.ts';
-import { freePort, threadsOf } from './before-qemu.ts';
+import { freePort, startProxy, startQemu, threadsOf, until, type Program } from './before-qemu.ts';
 import { READY } from './served-kernel.ts';
 import { collect, gdb } from './gdb.ts';
 import { lldb, monitorOfLldb } from './lldb.ts';
-import { MAIN, ROOT, ServerProcess } from './server-process.ts';
+import { MAIN, ServerProcess } from './server-process.ts';
 import { Terminal } from './terminal.ts';
-
-const WAIT_MS = 20_000;
-
-async function until(what: string, isSo: () => boolean): Promise<void> {
-  const end = Date.now() + WAIT_MS;
-  while (!isSo()) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
-    await sleep(20);
-  }
-}
-
-/** A child with all that it has written, to either stream. */
-class Program {
-  output = '';
-  private readonly child: ChildProcess;
-
-  constructor(name: string, args: readonly string[]) {
-    this.child = spawn(name, args, { cwd: ROOT, stdio: ['pipe', 'pipe', 'pipe'] });
-    this.child.stdout?.on('data', (bytes: Buffer) => (this.output += bytes.toString('latin1')));
-    this.child.stderr?.on('data', (bytes: Buffer) => (this.output += bytes.toString('latin1')));
-  }
-
-  async says(text: string | RegExp): Promise<void> {
-    const isThere = (): boolean =>
-      typeof text === 'string' ? this.output.includes(text) : text.test(this.output);
-    await until(`${text} in: ${this.output}`, () => isThere() || this.child.exitCode !== null);
-    if (!isThere()) throw new Error(`it ended: ${this.output}`);
-  }
-
-  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    this.child.kill(signal);
-    await until('its end', () => this.child.exitCode !== null || this.child.signalCode !== null);
-    return this.child.exitCode;
-  }
-}
-
-function startQemu(port: number): Program {
-  const stub = ['-gdb', `tcp:127.0.0.1:${port}`];
-  return new Program('qemu-system-x86_64', qemuArguments(['-kernel', kernelImage, ...stub]));
-}
 
 describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('exoscope proxy before QEMU', () => {
   let port: number;
@@ -61,12 +20,7 @@ describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('exoscope proxy before QEM
     port = await freePort();
     qemu = startQemu(port);
     await qemu.says(READY);
-    proxy = new Program(process.execPath, [
-      ...[MAIN, 'proxy', `127.0.0.1:${port}`, '--listen', '127.0.0.1:0'],
-      ...['--image', kernelImage, '--trace-packets'],
-    ]);
-    await proxy.says(/listening on \S+\n/);
-    address = /listening on (\S+)\n/.exec(proxy.output)![1]!;
+    ({ proxy, address } = await startProxy(port, '--trace-packets'));
   });
   afterAll(async () => {
     expect(await proxy.end()).toBe(0);
