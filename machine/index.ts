@@ -24,6 +24,11 @@ export type {
   TripleFaultReport,
   WatchKind,
 } from './stop-reason.ts';
+export type { StateValue } from './devices/device.ts';
+export { checkedCore } from './time-travel/checked-core.ts';
+export type { CoreState, MachineState } from './time-travel/machine-state.ts';
+export { MOST_PAGES_IN_RUN, type PageRun } from './time-travel/saved-pages.ts';
+export { StateError } from './time-travel/state-error.ts';
 export { TICKS_PER_INSTRUCTION, TICKS_PER_SECOND } from './clock/virtual-clock.ts';
 export {
   explainWalk,

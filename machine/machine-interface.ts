@@ -4,6 +4,7 @@
  */
 import type { BootModule } from './boot/boot-protocol.ts';
 import type { StopReason, WatchKind } from './stop-reason.ts';
+import type { MachineState } from './time-travel/machine-state.ts';
 
 export type EngineKind = 'step' | 'block';
 
@@ -29,6 +30,11 @@ export interface MachineOptions {
   readonly hotness?: Hotness;
   /** Milliseconds, from any moment on: only for what `describeJit` says of compiling. */
   readonly hostClock?: () => number;
+  /**
+   * Where to begin instead of at power-on: what `save` gave on a machine with this much memory. The
+   * image is what a reset boots.
+   */
+  readonly state?: MachineState;
   /** Receives the bytes that the guest writes to COM1, at the instruction that writes them. */
   readonly onSerialOutput?: (bytes: Uint8Array) => void;
   /** Lines worth a log: unknown ports, MSRs, unimplemented instructions; each once. */
@@ -197,6 +203,16 @@ export interface MachineControl {
   addExecutionHook(linear: bigint, hook: ExecutionHook): () => void;
   /** Bytes for COM1's receiver, as if typed. */
   enterSerialInput(bytes: Uint8Array): void;
+  /**
+   * The whole machine as it stands between two runs; nothing changes. Not from within a run (a hook,
+   * a predicate). Optional: a machine of somebody else's may have none.
+   */
+  save?(): MachineState;
+  /**
+   * Goes on from a saved state, on this or another machine with as much memory; breakpoints,
+   * watchpoints and hooks stay. Throws `StateError`, and is then of no use until a reset.
+   */
+  restore?(state: MachineState): void;
   /** Power cycle: the image is booted again; breakpoints, watchpoints and hooks stay. */
   reset(): void;
   /** Device descriptions for `monitor devices`. */

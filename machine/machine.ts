@@ -35,6 +35,8 @@ import { cpuStateOver, type CpuState } from './state/fields.ts';
 import { RAM_BASE } from './state/layout.ts';
 import { StepEngine } from './step-engine/step-engine.ts';
 import type { StopReason, WatchKind } from './stop-reason.ts';
+import type { MachineState } from './time-travel/machine-state.ts';
+import { loadState, saveState, type SavedParts } from './time-travel/save-and-load.ts';
 
 const MIB = 1024 * 1024;
 const WASM_PAGE = 65536;
@@ -56,7 +58,7 @@ export class Machine implements MachineView, MachineControl {
 
   /**
    * Builds the machine and loads the image into it.
-   * @throws ImageError if the image cannot be booted.
+   * @throws ImageError if the image cannot be booted, StateError if the state is not one of this PC.
    */
   constructor(options: MachineOptions) {
     const memoryBytes = options.memoryBytes ?? DEFAULT_MEMORY_BYTES;
@@ -110,7 +112,8 @@ export class Machine implements MachineView, MachineControl {
       hooks: this.hooks,
       view: this,
     });
-    this.load();
+    if (options.state === undefined) this.load();
+    else this.takeIn(options.state);
   }
 
   get icount(): bigint {
@@ -232,12 +235,18 @@ export class Machine implements MachineView, MachineControl {
     this.devices.uart.receive(bytes);
   }
 
+  save(): MachineState {
+    return { ...saveState(this.savedParts()), serial: this.serial.bytes() };
+  }
+
+  restore(state: MachineState): void {
+    this.forget();
+    this.takeIn(state);
+  }
+
   reset(): void {
-    this.memory.reset();
-    this.engine.forgetCode();
-    this.cpu.halted = false;
+    this.forget();
     this.clock.load({ skippedTicks: 0n, nextOrder: 0, events: [] });
-    this.serial.clear();
     this.load();
   }
 
@@ -255,6 +264,24 @@ export class Machine implements MachineView, MachineControl {
 
   serialHistory(): Uint8Array {
     return this.serial.bytes();
+  }
+
+  /** RAM, code and what the serial line has said. */
+  private forget(): void {
+    this.memory.reset();
+    this.engine.forgetCode();
+    this.cpu.halted = false;
+    this.serial.clear();
+  }
+
+  private savedParts(): SavedParts {
+    return { cpu: this.cpu, clock: this.clock, devices: this.devices.devices };
+  }
+
+  private takeIn(state: MachineState): void {
+    loadState(this.savedParts(), state);
+    for (const byte of state.serial) this.serial.append(byte);
+    this.loop.reset();
   }
 
   private load(): void {

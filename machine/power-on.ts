@@ -18,7 +18,7 @@ const CR0_PE = 1n << 0n;
 const CR0_ET = 1n << 4n;
 
 export function powerOn(state: CpuState, plan: BootPlan): void {
-  clear(state);
+  clearState(state);
   for (const name of ['es', 'ss', 'ds', 'fs', 'gs'] as const) {
     state[`${name}Selector`] = DATA_SELECTOR;
     state[`${name}Limit`] = 0xffff_ffff;
@@ -51,7 +51,8 @@ export function powerOn(state: CpuState, plan: BootPlan): void {
   state.rbx = BigInt(plan.registers.ebx);
 }
 
-function clear(state: CpuState): void {
+/** All fields 0; the code that linear addresses meant is forgotten. */
+export function clearState(state: CpuState): void {
   const last = STATE_FIELDS[STATE_FIELDS.length - 1];
   if (last === undefined) return;
   const generation = state.mapGeneration;

@@ -3,7 +3,10 @@
  * it how many instructions may run before the next event, runs them, and calls `fireDue`.
  */
 import type { Clock } from './virtual-clock.ts';
-import { TICKS_PER_INSTRUCTION } from './virtual-clock.ts';
+import { TICKS_PER_INSTRUCTION, TICKS_PER_SECOND } from './virtual-clock.ts';
+
+/** What is due is done at the next instruction boundary. */
+const MOST_OVERDUE_TICKS = TICKS_PER_SECOND;
 
 interface ArmedEvent {
   readonly name: string;
@@ -107,6 +110,18 @@ export class VirtualClock implements Clock {
     this.#events.clear();
     for (const event of saved.events) this.#events.set(event.name, { ...event, action: undefined });
     this.#findFirst();
+  }
+
+  /**
+   * After the devices' `load`: throws an Error for an event that no device has armed again, or that is
+   * long past. No machine saves either, and all that a device missed would be made up one by one.
+   */
+  checkRestored(): void {
+    const earliest = this.now() - MOST_OVERDUE_TICKS;
+    for (const { name, at, action } of this.#events.values()) {
+      if (action === undefined) throw new Error(`clock: no device has armed ${name}`);
+      if (at < earliest) throw new Error(`clock: ${name} is long past`);
+    }
   }
 
   #findFirst(): void {

@@ -4,7 +4,7 @@
  * interrupt, since IRR holds one.
  */
 import type { Clock } from '../clock/virtual-clock.ts';
-import type { DeviceState } from './device-state.ts';
+import type { DeviceState, FieldRules } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 
 /** LVT timer bits 18–17. */
@@ -28,6 +28,8 @@ function powerOnState() {
     expiryAt: null as bigint | null,
   };
 }
+
+const RULES: FieldRules = { nullable: { expiryAt: 0n }, ranges: { mode: [0, 3] } };
 
 export class ApicTimer {
   private readonly clock: Clock;
@@ -123,7 +125,7 @@ export class ApicTimer {
   }
 
   load(saved: DeviceState): void {
-    this.state = restoreState('local-apic.timer', powerOnState(), saved);
+    this.state = restoreState('local-apic.timer', powerOnState(), saved, RULES);
     this.armEvent();
   }
 

@@ -6,7 +6,7 @@
  * The A20 gate is stored and can be read back, but memory does not wrap at 1 MiB when it is shut:
  * every boot protocol here hands over with A20 open.
  */
-import type { DeviceState } from './device-state.ts';
+import type { DeviceState, FieldRules } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 import type { Device, InterruptLine } from './device.ts';
 
@@ -69,6 +69,8 @@ function powerOnState() {
   };
 }
 
+const RULES: FieldRules = { nullable: { outputBuffer: 0 } };
+
 export class KeyboardController8042 implements Device {
   readonly name = 'keyboard-controller-8042';
   readonly version = 1;
@@ -123,7 +125,7 @@ export class KeyboardController8042 implements Device {
   }
 
   load(saved: DeviceState): void {
-    this.state = restoreState(this.name, powerOnState(), saved);
+    this.state = restoreState(this.name, powerOnState(), saved, RULES);
   }
 
   private command(command: number): void {

@@ -31,6 +31,25 @@ export function powerOnCounter(mode: number, isGateHigh: boolean) {
   };
 }
 
+/** What `restoreState` is to know of a counter. */
+export const NULLABLE_OF_COUNTER = {
+  loadedAt: 0n,
+  frozenAt: 0n,
+  nextCount: 1,
+  lowByte: 0,
+  latchedCount: 0,
+  latchedStatus: 0,
+};
+export const RANGES_OF_COUNTER = {
+  mode: [0, 5],
+  access: [0, 3],
+  count: [1, 0x1_0000],
+  nextCount: [1, 0x1_0000],
+  lowByte: [0, 0xff],
+  latchedCount: [0, 0xffff],
+  latchedStatus: [0, 0xff],
+} as const;
+
 export type Counter = ReturnType<typeof powerOnCounter>;
 
 /** Control word bits 5–0: mode, access and BCD; counting stops until a count is written. */

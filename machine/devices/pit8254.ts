@@ -10,11 +10,13 @@
  */
 import type { Clock } from '../clock/virtual-clock.ts';
 import { TICKS_PER_SECOND } from '../clock/virtual-clock.ts';
-import type { DeviceState } from './device-state.ts';
+import type { DeviceState, FieldRules } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 import type { Device, InterruptLine } from './device.ts';
 import type { Counter } from './pit-counter.ts';
 import {
+  NULLABLE_OF_COUNTER,
+  RANGES_OF_COUNTER,
   isOutHigh,
   latchCount,
   latchStatus,
@@ -55,6 +57,11 @@ function powerOnState() {
     transitionAt: null as bigint | null,
   };
 }
+
+const RULES: FieldRules = {
+  nullable: { ...NULLABLE_OF_COUNTER, transitionAt: 0n },
+  ranges: RANGES_OF_COUNTER,
+};
 
 export class Pit8254 implements Device {
   readonly name = 'pit8254';
@@ -116,7 +123,7 @@ export class Pit8254 implements Device {
   }
 
   load(saved: DeviceState): void {
-    this.state = restoreState(this.name, powerOnState(), saved);
+    this.state = restoreState(this.name, powerOnState(), saved, RULES);
     const { transitionAt } = this.state;
     if (transitionAt === null) this.clock.cancel(EVENT);
     else this.clock.schedule(EVENT, transitionTicks(transitionAt), () => this.onTransition());

@@ -12,7 +12,7 @@ import { TICKS_PER_SECOND } from '../clock/virtual-clock.ts';
 import type { CalendarTime } from './calendar.ts';
 import { dayOfWeek, fromCalendar, toCalendar } from './calendar.ts';
 import { firmwareCmos } from './cmos-memory.ts';
-import type { DeviceState } from './device-state.ts';
+import type { DeviceState, FieldRules } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 import type { Device, InterruptLine } from './device.ts';
 import {
@@ -56,6 +56,11 @@ const EVENT = 'rtc-cmos';
 
 /** A CalendarTime as a saved state holds it. */
 type CalendarState = { -readonly [Field in keyof CalendarTime]: number };
+
+const RULES: FieldRules = {
+  nullable: { stopped: { ...toCalendar(0n) }, eventAt: 0n },
+  ranges: { memory: [0, 0xff], index: [0, 0xff], weekdayOffset: [0, 6] },
+};
 
 export class RtcCmos implements Device {
   readonly name = 'rtc-cmos';
@@ -137,7 +142,7 @@ export class RtcCmos implements Device {
   }
 
   load(saved: DeviceState): void {
-    this.state = restoreState(this.name, this.powerOnState(), saved);
+    this.state = restoreState(this.name, this.powerOnState(), saved, RULES);
     this.armEvent();
   }
 

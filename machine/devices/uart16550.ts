@@ -15,7 +15,7 @@
  */
 import type { Clock } from '../clock/virtual-clock.ts';
 import { TICKS_PER_SECOND } from '../clock/virtual-clock.ts';
-import type { DeviceState } from './device-state.ts';
+import type { DeviceState, FieldRules } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 import type { Device, InterruptLine, PortRange } from './device.ts';
 import {
@@ -101,6 +101,11 @@ function powerOnState() {
     timeoutAt: null as bigint | null,
   };
 }
+
+const RULES: FieldRules = {
+  nullable: { arrivalAt: 0n, timeoutAt: 0n },
+  ranges: { receiver: [0, 0xff], wire: [0, 0xff], divisor: [0, 0xffff], fcr: [0, 0xff] },
+};
 
 export class Uart16550 implements Device {
   readonly name = 'uart16550';
@@ -207,7 +212,7 @@ export class Uart16550 implements Device {
   }
 
   load(saved: DeviceState): void {
-    this.state = restoreState(this.name, powerOnState(), saved);
+    this.state = restoreState(this.name, powerOnState(), saved, RULES);
     this.scheduleAt(ARRIVAL_EVENT, this.state.arrivalAt, () => this.arrive());
     this.scheduleAt(TIMEOUT_EVENT, this.state.timeoutAt, () => this.timeOut());
   }

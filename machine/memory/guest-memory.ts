@@ -13,6 +13,7 @@ import { PagingRegisters } from './paging-registers.ts';
 import { PendingEffects } from './pending-effects.ts';
 import { PhysicalMemory } from './physical-memory.ts';
 import { SlowPath } from './slow-path.ts';
+import type { SavedTranslations } from './saved-translations.ts';
 import { Tlb } from './tlb.ts';
 import { Translator } from './translator.ts';
 import { Watchpoints, type Watch, type WatchHit } from './watchpoints.ts';
@@ -170,6 +171,29 @@ export class GuestMemory {
 
   isRam(physical: PhysicalAddress, lengthBytes: number): boolean {
     return this.physical.isRam(physical, lengthBytes);
+  }
+
+  /** What of the memory system beside RAM changes what the guest sees, between two instructions. */
+  saveTranslations(): SavedTranslations {
+    const watchHits = this.pending.guestHits().map(({ address, watch, owner }) => ({
+      address,
+      watch,
+      register: owner as number,
+    }));
+    return { tlb: this.tlb.save(), watchHits };
+  }
+
+  /**
+   * Puts it back after a flush, the guest's watches being set. While a debugger watches something the
+   * TLB stays empty: it was filled without it. Throws an Error for what was never saved.
+   */
+  loadTranslations({ tlb, watchHits }: SavedTranslations): void {
+    if (!this.watchpoints.hasDebuggers) this.tlb.load(tlb, this.physical.ramBytes);
+    this.pending.restoreHits(
+      watchHits.map(({ address, watch, register }) => {
+        return { address, watch, owner: register as Watch['owner'] };
+      }),
+    );
   }
 
   /** Back to power-on: RAM is cleared, nothing is pending, and all decoded code is told to go. */

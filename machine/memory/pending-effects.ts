@@ -97,6 +97,16 @@ export class PendingEffects {
     return taken;
   }
 
+  /** The guest's hits that it has not been told of yet, for a snapshot. */
+  guestHits(): readonly WatchHit[] {
+    return this.committedHits.filter(({ owner }) => owner !== 'debugger');
+  }
+
+  /** Puts them back. */
+  restoreHits(hits: readonly WatchHit[]): void {
+    this.committedHits = [...hits];
+  }
+
   private carryOut({ scratch, physical }: PendingStore): void {
     this.physical.write(physical, scratch);
     if (!this.physical.isRam(physical, scratch.length)) return;

@@ -20,6 +20,7 @@ import {
   TLB_WRITE_TABLE,
 } from '../state/layout.ts';
 import type { TlbContext } from './paging-registers.ts';
+import type { SavedTlb, SavedTlbEntry } from './saved-translations.ts';
 
 const EMPTY = Number(TLB_EMPTY);
 const ENTRY_WORDS = TLB_ENTRY_BYTES / 4;
@@ -116,6 +117,40 @@ export class Tlb {
     }
   }
 
+  /** All of it, as a snapshot holds it. */
+  save(): SavedTlb {
+    const filled = [...this.words.subarray(FILLED, FILLED + this.words[FILLED_COUNT]!)];
+    const entries = [...new Set(filled)]
+      .filter((slot) => this.words[slot] !== EMPTY)
+      .map((slot): SavedTlbEntry => {
+        const [page, high, addend] = [0, 1, 2].map((word) => this.words[slot + word]!);
+        const frame = (page! + addend! - RAM_BASE) >>> 0;
+        return [slotNumber(slot), page!, high!, frame];
+      });
+    const [large, huge] = [[...this.largeRegions], [...this.hugeRegions]];
+    return { filled: filled.map(slotNumber), entries, large, huge };
+  }
+
+  /**
+   * Puts back what `save` gave, after a flush, into a machine with `ramBytes` of RAM. Throws an Error
+   * for entries that no walk can have filled.
+   */
+  load({ filled, entries, large, huge }: SavedTlb, ramBytes: number): void {
+    if (filled.length > TLB_FILLED_LIMIT) throw new Error('tlb: too many slots are filled');
+    const slots = new Set(filled);
+    if (filled.some((slot) => slot >= TABLES * TLB_ENTRIES)) throw new Error('tlb: no such slot');
+    filled.forEach((slot, index) => (this.words[FILLED + index] = slotWord(slot)));
+    this.words[FILLED_COUNT] = filled.length;
+    for (const [slot, page, high, frame] of entries) {
+      const isInPlace = slots.has(slot) && slot % TLB_ENTRIES === entryIndex(page);
+      const isInRam = frame % PAGE_SIZE === 0 && frame + PAGE_SIZE <= ramBytes;
+      if (!isInPlace || page % PAGE_SIZE !== 0 || !isInRam) throw new Error('tlb: a wild entry');
+      this.words.set([page, high, RAM_BASE + frame - page], slotWord(slot));
+    }
+    for (const region of large) this.largeRegions.add(region);
+    for (const region of huge) this.hugeRegions.add(region);
+  }
+
   private noteLarge(low: number, high: number, pageBytes: number): void {
     // A 4 MiB page is two 2 MiB regions; its 1 GiB region is a safe bound.
     if (pageBytes === 2 ** 21) this.largeRegions.add(regionNumber(low, high, 21));
@@ -130,6 +165,14 @@ function entryIndex(low: number): number {
 function slotIndex(context: TlbContext, isWrite: boolean, low: number): number {
   const table = context * 2 + (isWrite ? 1 : 0);
   return FIRST_WORD + table * TABLE_WORDS + entryIndex(low) * ENTRY_WORDS;
+}
+
+function slotNumber(word: number): number {
+  return (word - FIRST_WORD) / ENTRY_WORDS;
+}
+
+function slotWord(slot: number): number {
+  return FIRST_WORD + slot * ENTRY_WORDS;
 }
 
 function regionNumber(low: number, high: number, shift: number): number {

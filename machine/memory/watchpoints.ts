@@ -47,6 +47,11 @@ export class Watchpoints {
     return this.count === 0;
   }
 
+  /** Does the debugger watch anything? */
+  get hasDebuggers(): boolean {
+    return this.list.some(({ owner }) => owner === 'debugger');
+  }
+
   /** Adding the same watch twice is once, with the later predicate. */
   add(watch: Watch): void {
     this.remove(watch);
