@@ -8,6 +8,7 @@ import { proxy, PROXY_EXAMPLES, proxyOptions } from './commands/proxy.ts';
 import { run, RUN_EXAMPLES, runOptions } from './commands/run.ts';
 import { sessions, sessionsOptions } from './commands/sessions.ts';
 import { serve, SERVE_EXAMPLES, serveOptions } from './commands/serve.ts';
+import { snapshot, SNAPSHOT_EXAMPLES, snapshotOptions } from './commands/snapshot.ts';
 import { UsageError } from './listen-address.ts';
 import { ListenError } from './listener.ts';
 import { VERSION } from './package-root.ts';
@@ -37,6 +38,14 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
       (builder) => runOptions(builder).example(RUN_EXAMPLES),
       async (options) => {
         status = await run(options);
+      },
+    )
+    .command(
+      'snapshot [image]',
+      'Boot a kernel up to a place and write the machine into a file',
+      (builder) => snapshotOptions(builder).example(SNAPSHOT_EXAMPLES),
+      async (options) => {
+        status = await snapshot(options);
       },
     )
     .command(
@@ -71,7 +80,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
         status = init(options);
       },
     )
-    .demandCommand(1, 'Name a command: serve, run, monitor, sessions, proxy or init')
+    .demandCommand(1, 'Name a command: serve, run, snapshot, monitor, sessions, proxy or init')
     .strict()
     .version(VERSION)
     .help()

@@ -1,20 +1,17 @@
 /** What `serve` and `run` have in common: the image and the PC that boots it. */
 import type { Argv } from 'yargs';
-import {
-  DEFAULT_ENGINE,
-  Machine,
-  type EngineKind,
-  type MachineControl,
-  type MachineView,
-} from '../../machine/index.ts';
+import { DEFAULT_ENGINE, type EngineKind } from '../../machine/index.ts';
 import { UsageError } from '../listen-address.ts';
 import { DEFAULT_IMAGE } from '../package-root.ts';
-import { readWholeFile } from './read-whole-file.ts';
+
+/** RAM unless --memory says otherwise. */
+export const DEFAULT_MEMORY = '256M';
 
 export interface MachineArguments {
   readonly image: string;
-  readonly memory: string;
-  readonly append: string;
+  /** Undefined: as is usual, or as the snapshot has it. */
+  readonly memory?: string | undefined;
+  readonly append?: string | undefined;
   readonly engine: EngineKind;
   readonly symbols: readonly string[];
 }
@@ -24,20 +21,20 @@ export function machineArguments<Arguments>(parser: Argv<Arguments>) {
   return parser
     .positional('image', {
       type: 'string',
-      describe: 'Kernel to boot: an ELF with a Multiboot, Multiboot 2 or PVH header',
+      describe:
+        'Kernel to boot, an ELF with a Multiboot, Multiboot 2 or PVH header; or a snapshot to go on from',
       default: DEFAULT_IMAGE,
       defaultDescription: 'kernel/images/kernel.elf',
     })
     .option('memory', {
       type: 'string',
       describe: 'RAM of the guest, from 2M to 2G',
-      default: '256M',
+      defaultDescription: `${DEFAULT_MEMORY}, or what the snapshot has`,
       requiresArg: true,
     })
     .option('append', {
       type: 'string',
       describe: 'Command line of the kernel',
-      default: '',
       requiresArg: true,
     })
     .option('engine', {
@@ -68,30 +65,4 @@ export function parseMemory(text: string): number {
     throw new UsageError(`--memory ${text}: whole megabytes from 2M to 2G expected`);
   }
   return bytes;
-}
-
-/** Throws `ImageError`, one line. */
-export function readImage(path: string): Uint8Array {
-  return readWholeFile(path, 'image');
-}
-
-/** Boots the image. Throws `ImageError` or `UsageError`. */
-export function bootMachine(
-  { image: path, memory, append, engine }: MachineArguments,
-  image: Uint8Array,
-  connections: {
-    readonly onSerialOutput: (bytes: Uint8Array) => void;
-    readonly onNote: (note: string) => void;
-  },
-): MachineView & MachineControl {
-  const memoryBytes = parseMemory(memory);
-  return new Machine({
-    image,
-    imageName: path,
-    commandLine: append,
-    memoryBytes,
-    engine,
-    hostClock: () => performance.now(),
-    ...connections,
-  });
 }

@@ -16,7 +16,7 @@ import { ProxyTarget } from '../proxy/proxy-target.ts';
 import { runUnattended } from '../session-context.ts';
 import { EXIT } from './exit-status.ts';
 import { LOG_OPTIONS } from './log-options.ts';
-import { readImage } from './machine-arguments.ts';
+import { readImage } from './machine-source.ts';
 
 const DEPARTURE_MS = 500;
 

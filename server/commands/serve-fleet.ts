@@ -1,8 +1,7 @@
 /**
  * `exoscope serve --sessions N`: each connection gets a machine of its own, in a process of its own,
- * halted before its first instruction. The machine ends with the connection.
+ * halted before its first instruction or where a snapshot was taken. The machine ends with the connection.
  */
-import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { totalmem } from 'node:os';
 import { connectFleet } from '../fleet/fleet-connection.ts';
@@ -13,7 +12,8 @@ import { openLogs, type LogLevel } from '../log.ts';
 import { banner } from './banner.ts';
 import { EndOfService } from './end-of-service.ts';
 import { EXIT } from './exit-status.ts';
-import { parseMemory, readImage, type MachineArguments } from './machine-arguments.ts';
+import type { MachineArguments } from './machine-arguments.ts';
+import { fileForDebugger, openSource, readImage, standing } from './machine-source.ts';
 import { SerialOutput } from './serial-output.ts';
 import { loadSymbolArguments } from './symbol-arguments.ts';
 
@@ -39,11 +39,14 @@ export interface FleetArguments extends MachineArguments {
 /** Serves until it is told to end; resolves with the process's exit status. */
 export async function serveFleet(options: FleetArguments, address: ListenAddress): Promise<number> {
   const tcpOrUnix = checkArguments(options, address);
+  const file = readImage(options.image);
+  const source = openSource(file, options);
+  checkMemory(options.sessions, source.memoryBytes);
   const { image: path, memory, append, engine, symbols, logLevel, tracePackets } = options;
   const machine = { image: path, memory, append, engine, symbols };
   const order = {
     machine,
-    image: readImage(path),
+    file,
     symbols: loadSymbolArguments(symbols),
     serial: options.serial ?? 'none',
     logLevel,
@@ -67,8 +70,10 @@ export async function serveFleet(options: FleetArguments, address: ListenAddress
       debuggers: options.sessions,
       logFor: (connection) => logs.forConnection(connection),
     });
-    const state = `up to ${options.sessions} machines, each halted before the first instruction`;
-    process.stderr.write(banner(listener.address as typeof tcpOrUnix, relative('', path), state));
+    const state = `up to ${options.sessions} machines, each ${standing(source)}`;
+    process.stderr.write(
+      banner(listener.address as typeof tcpOrUnix, fileForDebugger(source), state),
+    );
     await end.whenCome;
     await listener.dispose();
   } finally {
@@ -79,7 +84,7 @@ export async function serveFleet(options: FleetArguments, address: ListenAddress
 
 /** Throws `UsageError` for what does not go together. */
 function checkArguments(
-  { sessions, memory, serial, console }: FleetArguments,
+  { sessions, serial, console }: FleetArguments,
   address: ListenAddress,
 ): Exclude<ListenAddress, { kind: 'stdio' }> {
   if (!Number.isInteger(sessions) || sessions < 1 || sessions > MOST_SESSIONS) {
@@ -93,7 +98,6 @@ function checkArguments(
     throw new UsageError('--sessions with --serial stdio: machines would mix; file:PATH or none');
   }
   SerialOutput.check(serial ?? 'none');
-  checkMemory(sessions, parseMemory(memory));
   return address;
 }
 

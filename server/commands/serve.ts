@@ -2,7 +2,6 @@
  * `exoscope serve`: boots an image and lets debuggers attach. Prints first, on stderr, where it listens
  * and what to type; the guest's serial console follows on stdout.
  */
-import { relative } from 'node:path';
 import type { Argv } from 'yargs';
 import { formatAddress, parseAddress, type ListenAddress } from '../listen-address.ts';
 import { Listener, serveStdio } from '../listener.ts';
@@ -13,7 +12,8 @@ import { TerminalConsole } from './console.ts';
 import { EndOfService } from './end-of-service.ts';
 import { EXIT } from './exit-status.ts';
 import { LOG_OPTIONS } from './log-options.ts';
-import { machineArguments, readImage, type MachineArguments } from './machine-arguments.ts';
+import { machineArguments, type MachineArguments } from './machine-arguments.ts';
+import { fileForDebugger, openSource, readImage, standing, type MachineSource } from './machine-source.ts'; // prettier-ignore
 import { serveFleet } from './serve-fleet.ts';
 import { SerialOutput } from './serial-output.ts';
 import { serveMachine, type ServedMachine } from './served-machine.ts';
@@ -24,6 +24,7 @@ export const SERVE_EXAMPLES: readonly [string, string][] = [
   ['$0 serve kernel.elf --wait --listen 127.0.0.1:0', 'halt at the entry; any free port'],
   ['$0 serve --listen unix:/tmp/exo.sock --console', 'a Unix socket; type to the guest'],
   ['$0 serve stripped.elf --symbols kernel.elf', 'symbols from another file'],
+  ['$0 serve booted.snapshot', 'go on where a snapshot was taken (exoscope snapshot)'],
   ['$0 serve --sessions 8', 'eight debuggers at once, a machine for each'],
   ["gdb -ex 'target remote | $0 serve --listen stdio'", 'let gdb start the server'],
 ];
@@ -43,7 +44,7 @@ export function serveOptions<Arguments>(parser: Argv<Arguments>) {
     })
     .option('wait', {
       type: 'boolean',
-      describe: 'Halt before the first instruction',
+      describe: 'Halt before the first instruction, or where the snapshot was taken',
       default: false,
     })
     .option('on-detach', {
@@ -69,7 +70,7 @@ export function serveOptions<Arguments>(parser: Argv<Arguments>) {
     })
     .option('sessions', {
       type: 'number',
-      describe: 'A machine of its own for each of so many debuggers, from its first instruction on',
+      describe: 'A machine of its own for each of so many debuggers, halted where it begins',
       requiresArg: true,
     })
     .options(LOG_OPTIONS);
@@ -94,7 +95,7 @@ export async function serve(options: ServeArguments): Promise<number> {
   if (options.sessions !== undefined) {
     return serveFleet({ ...options, sessions: options.sessions }, address);
   }
-  const image = readImage(options.image);
+  const source = openSource(readImage(options.image), options);
   const symbolFiles = readSymbolFiles(options.symbols);
   const logs = await openLogs(options.logLevel, options.tracePackets);
   const usesStdio = address.kind === 'stdio';
@@ -102,7 +103,7 @@ export async function serve(options: ServeArguments): Promise<number> {
   const end = new EndOfService();
   const session = serveMachine({
     machine: options,
-    image,
+    source,
     symbolFiles,
     onDetach: options.onDetach,
     processes: options.processes,
@@ -117,7 +118,7 @@ export async function serve(options: ServeArguments): Promise<number> {
     if (isReboot && session.seat.isFree) setImmediate(() => runUnattended(target));
   });
   try {
-    await serveSessions(address, options, session, logs, end);
+    await serveSessions(address, { ...options, source }, session, logs, end);
   } finally {
     target.dispose();
     await serial.dispose();
@@ -127,7 +128,7 @@ export async function serve(options: ServeArguments): Promise<number> {
 
 async function serveSessions(
   address: ListenAddress,
-  options: ServeArguments,
+  options: ServeArguments & { readonly source: MachineSource },
   session: ServedMachine,
   logs: Logs,
   end: EndOfService,
@@ -144,9 +145,9 @@ async function serveSessions(
     logFor: (connection) => logs.forConnection(connection),
   });
   const bound = listener.address as typeof address;
-  const state = options.wait ? 'halted before the first instruction' : 'running';
-  const image = relative('', options.image);
-  process.stderr.write(banner(bound, image, `the machine is ${state}`));
+  const state = options.wait ? standing(options.source) : 'running';
+  const file = fileForDebugger(options.source);
+  process.stderr.write(banner(bound, file, `the machine is ${state}`));
   logs.main.debug({ address: formatAddress(bound) }, 'listening');
   const console = options.console
     ? new TerminalConsole(

@@ -9,11 +9,12 @@ import type { SessionOptions } from '../session-options.ts';
 import type { SymbolFile } from '../symbols/symbol-file.ts';
 import { MachineTarget } from '../target/machine-target.ts';
 import type { TargetStop } from '../target/target.ts';
-import { bootMachine, type MachineArguments } from './machine-arguments.ts';
+import type { MachineArguments } from './machine-arguments.ts';
+import { bootMachine, type MachineSource } from './machine-source.ts';
 
 export interface MachineToServe {
   readonly machine: MachineArguments;
-  readonly image: Uint8Array;
+  readonly source: MachineSource;
   readonly symbolFiles: readonly SymbolFile[];
   readonly onDetach: 'run' | 'halt';
   /** gdb has the guest's processes as inferiors. */
@@ -35,14 +36,14 @@ export interface ServedMachine extends Omit<SessionOptions, 'log'> {
   readonly target: MachineTarget;
 }
 
-/** Boots the image, halted before its first instruction. Throws `ImageError` or `UsageError`. */
+/** Boots the image, halted before its first instruction or where its snapshot was taken. Throws `ImageError` or `UsageError`. */
 export function serveMachine(options: MachineToServe): ServedMachine {
-  const { image, symbolFiles, onDetach, onQuit, log } = options;
-  const machine = bootMachine(options.machine, image, {
+  const { source, symbolFiles, onDetach, onQuit, log } = options;
+  const machine = bootMachine(source, options.machine, {
     onSerialOutput: options.onSerialOutput,
     onNote: (note) => log.info(note),
   });
-  const imageName = options.machine.image;
+  const { image, imageName } = source;
   const target = new MachineTarget({ machine, image, imageName, symbolFiles, onQuit });
   if (options.processes) wantProcesses(target);
   target.onStop((stop) => logStop(stop, log));

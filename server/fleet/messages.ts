@@ -6,10 +6,11 @@ import type { MachineArguments } from '../commands/machine-arguments.ts';
 import type { SymbolArgument } from '../commands/symbol-arguments.ts';
 import type { LogLevel } from '../log.ts';
 
-/** What a session's process boots. The bytes are the server's: a file that changes meanwhile is no matter. */
+/** What a session's process begins with. The bytes are the server's: a file that changes meanwhile is no matter. */
 export interface MachineOrder {
   readonly machine: MachineArguments;
-  readonly image: Uint8Array;
+  /** An image or a snapshot. */
+  readonly file: Uint8Array;
   readonly symbols: readonly SymbolArgument[];
   /** `none` or `file:PATH`; the session's number goes into PATH. */
   readonly serial: string;

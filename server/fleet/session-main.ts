@@ -5,6 +5,7 @@
  */
 import { Socket } from 'node:net';
 import { ImageError } from '../../machine/index.ts';
+import { openSource } from '../commands/machine-source.ts';
 import { SerialOutput } from '../commands/serial-output.ts';
 import { serveMachine, type ServedMachine } from '../commands/served-machine.ts';
 import { toSymbolFile } from '../commands/symbol-arguments.ts';
@@ -33,7 +34,7 @@ class SessionProcess {
     this.logs = logs;
     this.session = serveMachine({
       machine: order.machine,
-      image: order.image,
+      source: openSource(order.file, order.machine),
       symbolFiles: order.symbols.map(toSymbolFile),
       onDetach: 'halt',
       processes: order.processes,

@@ -90,10 +90,16 @@ export function parseCount(text: string, what: string): number {
   return Number(text);
 }
 
+/** What names of addresses are looked up in. */
+export interface AddressContext {
+  readonly machine: Pick<MachineView, 'readRegister'>;
+  readonly symbols: SymbolTable;
+}
+
 /**
  * An address: `0x` hexadecimal, decimal, a symbol, `$register`, or one of the latter with +N or -N.
  */
-export function parseAddress(text: string, context: MonitorContext): bigint {
+export function parseAddress(text: string, context: AddressContext): bigint {
   const match = /^(.+?)(?:([+-])(0x[0-9a-f]+|\d+))?$/i.exec(text);
   const base = match === null ? undefined : addressBase(match[1]!, context);
   if (match === null || base === undefined) {
@@ -103,7 +109,7 @@ export function parseAddress(text: string, context: MonitorContext): bigint {
   return BigInt.asUintN(64, match[2] === '-' ? base - offset : base + offset);
 }
 
-function addressBase(text: string, { machine, symbols }: MonitorContext): bigint | undefined {
+function addressBase(text: string, { machine, symbols }: AddressContext): bigint | undefined {
   if (/^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(text)) return BigInt.asUintN(64, BigInt(text));
   if (text.startsWith('$')) return machine.readRegister(text.slice(1).toLowerCase());
   return symbols.find(text)?.address;

@@ -1,0 +1,105 @@
+/** Where a machine begins: at the power-on of an image, or where a snapshot was taken. */
+import { relative } from 'node:path';
+import {
+  Machine,
+  StateError,
+  type MachineControl,
+  type MachineState,
+  type MachineView,
+} from '../../machine/index.ts';
+import { UsageError } from '../listen-address.ts';
+import { isSnapshot, SnapshotError } from '../snapshots/snapshot-sections.ts';
+import { decodeSnapshot, type Snapshot } from '../snapshots/snapshot-file.ts';
+import { fileName } from '../target/machine-files.ts';
+import { DEFAULT_MEMORY, parseMemory, type MachineArguments } from './machine-arguments.ts';
+import { readWholeFile } from './read-whole-file.ts';
+
+export interface MachineSource {
+  /** A path, or of a snapshot's image the last part of it. */
+  readonly imageName: string;
+  /** What a reset boots, and debuggers read symbols from. */
+  readonly image: Uint8Array;
+  readonly commandLine: string;
+  readonly memoryBytes: number;
+  /** Absent: the machine begins at power-on. */
+  readonly state?: MachineState;
+}
+
+/** Throws `ImageError`, one line. */
+export function readImage(path: string): Uint8Array {
+  return readWholeFile(path, 'image');
+}
+
+/** What the bytes of the file named IMAGE are. Throws `ImageError` or `UsageError`. */
+export function openSource(file: Uint8Array, options: MachineArguments): MachineSource {
+  const { image: path, memory, append } = options;
+  if (isSnapshot(file)) return snapshotSource(file, options);
+  const memoryBytes = parseMemory(memory ?? DEFAULT_MEMORY);
+  return { imageName: path, image: file, commandLine: append ?? '', memoryBytes };
+}
+
+/** A machine that has run takes no other memory or command line. */
+function snapshotSource(file: Uint8Array, options: MachineArguments): MachineSource {
+  const { image: path, memory, append } = options;
+  const { state, ...origin } = refusing(path, () => decodeSnapshot(file));
+  const { memoryBytes } = state.core;
+  if (memory !== undefined && parseMemory(memory) !== memoryBytes) {
+    throw new UsageError(
+      `--memory ${memory}: the machine of this snapshot has ${memoryBytes / 2 ** 20}M`,
+    );
+  }
+  if (append !== undefined && append !== origin.commandLine) {
+    throw new UsageError(
+      `--append: the kernel of this snapshot has started already, with '${origin.commandLine}'`,
+    );
+  }
+  return { ...origin, memoryBytes, state };
+}
+
+/** How a machine that nobody has let run yet stands there. */
+export function standing({ state }: MachineSource): string {
+  return state === undefined
+    ? 'halted before the first instruction'
+    : 'halted where the snapshot was taken';
+}
+
+/** The file that lldb is to load, as seen from here; a snapshot knows no folder. */
+export function fileForDebugger({ imageName, state }: MachineSource): string {
+  return state === undefined ? relative('', imageName) : imageName;
+}
+
+/** Makes the machine. Throws `ImageError`, one line. */
+export function bootMachine(
+  { imageName, ...source }: MachineSource,
+  { image: path, engine }: MachineArguments,
+  connections: {
+    readonly onSerialOutput: (bytes: Uint8Array) => void;
+    readonly onNote: (note: string) => void;
+  },
+): MachineView & MachineControl {
+  const hostClock = (): number => performance.now();
+  return refusing(
+    path,
+    () => new Machine({ ...source, imageName, engine, hostClock, ...connections }),
+  );
+}
+
+/** What a snapshot is made of. Throws `Error` for a machine that cannot be saved. */
+export function takeSnapshot(
+  machine: Pick<MachineControl, 'save'>,
+  source: MachineSource,
+): Snapshot {
+  const state = machine.save?.();
+  if (state === undefined) throw new Error('this machine cannot be saved');
+  const { imageName, image, commandLine } = source;
+  return { imageName: fileName(imageName), image, commandLine, state };
+}
+
+function refusing<Result>(path: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof SnapshotError) && !(error instanceof StateError)) throw error;
+    throw new SnapshotError(`snapshot '${path}': ${error.message}`);
+  }
+}
