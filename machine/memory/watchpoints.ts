@@ -49,7 +49,7 @@ export class Watchpoints {
 
   /** Does the debugger watch anything? */
   get hasDebuggers(): boolean {
-    return this.list.some(({ owner }) => owner === 'debugger');
+    return this.count > this.guestWatches.length;
   }
 
   /** Adding the same watch twice is once, with the later predicate. */

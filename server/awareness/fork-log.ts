@@ -1,6 +1,6 @@
 /**
  * The log of forks of our own machine: each is seen by a hook at the kernel's fork functions, without a
- * stop, and so all of them are.
+ * stop, and so all of them are, from where the machine begins: forks before a snapshot nobody watched.
  */
 import type { MachineControl, MachineView } from '../../machine/index.ts';
 import type { ForkEntryPoint, KernelAwareness } from './awareness.ts';
@@ -17,7 +17,9 @@ export class ForkLog implements Forks {
   /** Starts to log: hooks the kernel's fork functions. `dispose` ends it. */
   constructor(machine: LoggedMachine, kernel: KernelAwareness) {
     this.#machine = machine;
-    this.#journal = new ForkJournal(kernel, true);
+    const isFromPowerOn = machine.icount === 0n;
+    this.#journal = new ForkJournal(kernel, isFromPowerOn);
+    if (!isFromPowerOn) this.#walk(this.#journal.watch(true));
     this.#removers = kernel.forkEntryPoints.map((point) =>
       machine.addExecutionHook(point.address, (view) => this.#onFork(view, point)),
     );

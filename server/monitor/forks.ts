@@ -26,6 +26,7 @@ export const forksCommand = defineMonitorCommand({
     'child     the context that the child starts with',
     'A child must hold rax = 0, rsp + 8 and the return address in rip; that is not marked. What else',
     'differs is marked `<<`. Caller-saved registers are not compared: after a call they are free.',
+    'Of forks before the snapshot from which a machine began the true registers were not recorded.',
   ].join('\n'),
   sample: [
     'fork  kind   parent         child          returns to                                verdict',

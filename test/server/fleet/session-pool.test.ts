@@ -50,7 +50,7 @@ function open(limit: number, image = 'good'): SessionPool {
     log: { info: log, warn: log },
     order: {
       machine: { image, memory: '2M', append: '', engine: 'step', symbols: [] },
-      image: new Uint8Array(0),
+      file: new Uint8Array(0),
       symbols: [],
       serial: 'none',
       logLevel: 'silent',
