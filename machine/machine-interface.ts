@@ -195,7 +195,7 @@ export interface MachineControl {
     predicate?: StopPredicate,
   ): void;
   removeWatchpoint(linear: bigint, lengthBytes: number, watch: WatchKind): void;
-  /** Run stops at entry to and return from these system calls (SYSCALL, INT 0x80). */
+  /** Run stops at entry to and return from these system calls, by whichever instruction. */
   catchSystemCalls(numbers: ReadonlySet<number> | 'all' | 'none'): void;
   /** Run stops before exceptions of these vectors are delivered; resuming delivers them. */
   catchExceptions(vectors: ReadonlySet<number>): void;

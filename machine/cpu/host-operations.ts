@@ -138,9 +138,11 @@ const INTEGER_OPERATIONS: Record<Exclude<HostOperation, FloatOperation>, HostFun
   },
   farCall: (cpu) => {
     const width = Number(cpu.state.host2);
-    return farCall(cpu, selector(cpu), BigInt.asUintN(width, cpu.state.host1), width);
+    const target = BigInt.asUintN(width, cpu.state.host1);
+    return callingGate(cpu, () => farCall(cpu, selector(cpu), target, width));
   },
-  farReturn: (cpu) => farReturn(cpu, Number(cpu.state.host0), Number(cpu.state.host1)),
+  farReturn: (cpu) =>
+    leaving(cpu, farReturn(cpu, Number(cpu.state.host0), Number(cpu.state.host1))),
   iret: (cpu) => leaving(cpu, interruptReturn(cpu, Number(cpu.state.host0))),
   softwareInterrupt(cpu) {
     const vector = Number(cpu.state.host0);
@@ -150,8 +152,8 @@ const INTEGER_OPERATIONS: Record<Exclude<HostOperation, FloatOperation>, HostFun
   },
   syscall: (cpu) => entering(cpu, () => syscall(cpu)),
   sysret: (cpu) => leaving(cpu, sysret(cpu, Number(cpu.state.host0))),
-  sysenter,
-  sysexit: (cpu) => sysexit(cpu, Number(cpu.state.host0)),
+  sysenter: (cpu) => entering(cpu, () => sysenter(cpu), 'anywhere'),
+  sysexit: (cpu) => leaving(cpu, sysexit(cpu, Number(cpu.state.host0))),
 
   fxsave: (cpu) => fxsave(cpu, cpu.state.host0),
   fxrstor: (cpu) => fxrstor(cpu, cpu.state.host0),
@@ -239,15 +241,26 @@ function portWidth(width: bigint): PortWidth {
   return width === 8n ? 8 : width === 16n ? 16 : 32;
 }
 
-/** A way into the kernel that may be a system call. */
-function entering(cpu: Cpu, enter: () => GuestFault | undefined): GuestFault | undefined {
+/** A way into the kernel that may be a system call; `isCall` is asked when it has worked. */
+function entering(
+  cpu: Cpu,
+  enter: () => GuestFault | undefined,
+  returns: 'here' | 'anywhere' = 'here',
+  isCall = (): boolean => true,
+): GuestFault | undefined {
   if (cpu.state.watchedTransfers === 0) return enter();
-  const entered = cpu.watch.entering(cpu.state);
+  const entered = cpu.watch.entering(cpu.state, returns);
   const failed = enter();
-  if (failed !== undefined) return failed;
+  if (failed !== undefined || !isCall()) return failed;
   entered();
   cpu.requestExit();
   return undefined;
+}
+
+/** A far call, which is a way into the kernel where it has gone through a gate. */
+function callingGate(cpu: Cpu, call: () => GuestFault | undefined): GuestFault | undefined {
+  const { cpl } = cpu.state;
+  return entering(cpu, call, 'here', () => cpu.state.cpl < cpl);
 }
 
 /** A way out of it that has worked, or the fault that it has met. */

@@ -1,6 +1,6 @@
 /**
- * What a debugger wants to hear of besides breakpoints: system calls by SYSCALL and INT 0x80, their
- * returns, and exceptions. While it wants nothing, `state.watchedTransfers` is 0 and generated code
+ * What a debugger wants to hear of besides breakpoints: system calls by SYSCALL, SYSENTER, INT 0x80 and
+ * call gates, their returns, and exceptions. While it wants nothing, `state.watchedTransfers` is 0 and generated code
  * enters and leaves the kernel by itself; else these transfers come by here.
  */
 import type { RaisedException, SystemCallStop } from '../stop-reason.ts';
@@ -12,6 +12,9 @@ export const WATCH_EXCEPTIONS = 2;
 const SYSTEM_CALL_VECTOR = 0x80;
 /** Calls under way that are remembered; of more the oldest never return (exit, exec). */
 const MOST_OPEN_CALLS = 4096;
+
+/** SYSENTER tells the kernel no address: a caller's convention does, its own or the vDSO's of Linux. */
+const ANYWHERE = 'anywhere';
 
 export type SystemCallFilter = ReadonlySet<number> | 'all' | 'none';
 
@@ -36,9 +39,12 @@ export class TransferWatch {
     return exceptions;
   }
 
-  /** To be called before SYSCALL or INT n has changed anything; call the result when it has worked. */
-  entering({ rip, rsp, rax, cr3 }: CpuState): () => void {
-    const key = `${cr3}:${rip}:${rsp}`;
+  /**
+   * To be called before the instruction has changed anything; call the result when it has worked.
+   * `anywhere`: the call returns to where the kernel likes, with the caller's rsp, as SYSENTER's do.
+   */
+  entering({ rip, rsp, rax, cr3 }: CpuState, returns: 'here' | 'anywhere' = 'here'): () => void {
+    const key = callKey(cr3, returns === 'here' ? rip : ANYWHERE, rsp);
     const number = Number(BigInt.asUintN(32, rax));
     return () => {
       this.open.delete(key);
@@ -53,9 +59,10 @@ export class TransferWatch {
     return vector === SYSTEM_CALL_VECTOR;
   }
 
-  /** After SYSRET or IRET. Returns from anything but a call that was seen do not count. */
+  /** After a return to user mode. Those from anything but a call that was seen do not count. */
   returned({ rip, rsp, cr3 }: CpuState): void {
-    const key = `${cr3}:${rip}:${rsp}`;
+    const here = callKey(cr3, rip, rsp);
+    const key = this.open.has(here) ? here : callKey(cr3, ANYWHERE, rsp);
     const number = this.open.get(key);
     if (number === undefined) return;
     this.open.delete(key);
@@ -89,4 +96,8 @@ export class TransferWatch {
     if (this.filter === 'none') return false;
     return this.filter === 'all' || this.filter.has(number);
   }
+}
+
+function callKey(cr3: bigint, rip: bigint | typeof ANYWHERE, rsp: bigint): string {
+  return `${cr3}:${rip}:${rsp}`;
 }

@@ -49,6 +49,16 @@ describe('the watch on system calls', () => {
     expect(comeBack(watch)).toEqual({ phase: 'return', number: 1 });
   });
 
+  it('knows a return of SYSENTER by address space and rsp: the kernel chooses where to', () => {
+    const watch = watching('all');
+    watch.entering(at(20), 'anywhere')();
+    expect(watch.takeSystemCall()).toEqual({ phase: 'entry', number: 20 });
+    expect(comeBack(watch, { rip: 0x9000n, rsp: 0x2008n })).toBeUndefined();
+    expect(comeBack(watch, { rip: 0x9000n, cr3: 0x4000n })).toBeUndefined();
+    expect(comeBack(watch, { rip: 0x9000n })).toEqual({ phase: 'return', number: 20 });
+    expect(comeBack(watch, { rip: 0x9000n })).toBeUndefined();
+  });
+
   it('tells of the numbers that are asked for only', () => {
     const watch = watching(new Set([57]));
     expect(call(watch, 1)).toBeUndefined();
