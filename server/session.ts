@@ -21,6 +21,7 @@ import {
   encodeHexPacket,
   encodeNotification,
   encodePacket,
+  encodeTextPacket,
 } from './rsp/packet-writer.ts';
 import { encodeReply, reply, type ImmediateReply, type Reply } from './rsp/reply.ts';
 import { SessionContext } from './session-context.ts';
@@ -347,6 +348,8 @@ export class Session {
     switch (answer.kind) {
       case 'hex':
         return encodeHexPacket(answer.bytes, this.frames);
+      case 'text':
+        return encodeTextPacket(answer.text, this.frames);
       case 'binary':
         return encodeBinaryPacket(answer.prefix, answer.bytes, this.frames);
       default:

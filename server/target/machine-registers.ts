@@ -38,12 +38,18 @@ export class MachineRegisters implements TargetRegisters {
   readonly #machine: MachineView & MachineControl;
   readonly #threads: MachineThreads;
   readonly #blocks: RegisterBlocks;
+  /** Where the machine keeps them; none if it does not say. */
+  readonly #expeditedPlaces: readonly RegisterValue[];
   readonly #onWrite: () => void;
 
   constructor(machine: MachineView & MachineControl, threads: MachineThreads, onWrite: () => void) {
     this.#machine = machine;
     this.#threads = threads;
     this.#blocks = new RegisterBlocks(machine);
+    this.#expeditedPlaces = EXPEDITED.flatMap((number) => {
+      const bytes = machine.registerBytes?.(REGISTERS[number]!.name);
+      return bytes === undefined ? [] : [{ number, bytes }];
+    });
     this.#onWrite = onWrite;
   }
 
@@ -107,7 +113,8 @@ export class MachineRegisters implements TargetRegisters {
   }
 
   expedited(thread: ThreadNumber): readonly RegisterValue[] {
-    if (this.#threads.place(thread).kind === 'on cpu') return this.#expeditedOfCpu();
+    const isKept = this.#expeditedPlaces.length > 0;
+    if (isKept && this.#threads.place(thread).kind === 'on cpu') return this.#expeditedOfCpu();
     const values: RegisterValue[] = [];
     for (const number of EXPEDITED) {
       const bytes = this.read(thread, number);
@@ -116,15 +123,13 @@ export class MachineRegisters implements TargetRegisters {
     return values;
   }
 
-  /** A quadword each, in one piece of memory: every stop tells them. */
+  /** Every stop tells them: copied from where the machine keeps them. */
   #expeditedOfCpu(): readonly RegisterValue[] {
-    const bytes = new Uint8Array(8 * EXPEDITED.length);
-    const view = new DataView(bytes.buffer);
-    return EXPEDITED.map((number, index) => {
-      const value = this.#machine.readRegister(REGISTERS[number]!.name) ?? 0n;
-      view.setBigUint64(8 * index, value, true);
-      return { number, bytes: bytes.subarray(8 * index, 8 * index + 8) };
-    });
+    const values: RegisterValue[] = [];
+    for (const { number, bytes } of this.#expeditedPlaces) {
+      values.push({ number, bytes: bytes.slice() });
+    }
+    return values;
   }
 
   #mustBeOnCpu(thread: ThreadNumber): void {

@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { encodeHexPacket, encodePacket, fittingLength } from '../../../server/rsp/packet-writer.ts';
+import {
+  encodeHexPacket,
+  encodePacket,
+  encodeTextPacket,
+  fittingLength,
+} from '../../../server/rsp/packet-writer.ts';
 import '../../seeded-properties.ts';
 
 /** The frame by the manual's words, byte by byte. */
@@ -29,6 +34,16 @@ describe('the packet writer', () => {
     fc.assert(
       fc.property(payloads, (payload) => {
         expect(Buffer.from(encodePacket(payload))).toEqual(frameOf(payload));
+      }),
+    );
+  });
+
+  it('frames text as its bytes', () => {
+    const texts = payloads.map((payload) => Buffer.from(payload).toString('latin1'));
+    fc.assert(
+      fc.property(texts, (text) => {
+        const frame = Buffer.from(encodeTextPacket(text));
+        expect(frame).toEqual(frameOf(Buffer.from(text, 'latin1')));
       }),
     );
   });
