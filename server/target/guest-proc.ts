@@ -1,7 +1,10 @@
 /**
  * What gdb reads for `info proc` (gdb/linux-tdep.c, linux_info_proc): a few files below /proc, made of
- * the guest, by vFile. Process 1 is the machine, as debuggers know it; other numbers are the guest's own
- * processes. Nothing here is a file of the host.
+ * the guest, by vFile. Numbers are the guest's own, 1 its init; nothing here is a file of the host.
+ *
+ * A debugger without processes takes the machine for its process 1, and asks the same files for `info proc
+ * mappings` and for `info proc mappings 1`: it is shown what is mapped where the CPU is. Facts are init's, and
+ * the machine's own while the guest has no process 1.
  *
  *     /proc/PID/maps      the regions of its page tables, the kernel's too
  *     /proc/PID/cmdline comm stat status    of what the kernel knows of it
@@ -23,6 +26,8 @@ export interface GuestProcOptions {
   /** What the machine executes: where debuggers find it; absent for a flat image. */
   readonly executable: string | undefined;
   readonly image: ElfFile | undefined;
+  /** The debugger has the guest's processes, each by its number. */
+  readonly hasProcesses: () => boolean;
 }
 
 /** A process with its threads; the machine has all of them. */
@@ -72,7 +77,7 @@ export class GuestProc {
   #text(process: FoundProcess, name: string): string | undefined {
     switch (name) {
       case 'maps':
-        return this.#maps(process);
+        return this.#maps(this.#isMachine(process.pid) ? this.#running(process) : process);
       case 'cmdline':
         return `${process.executable ?? process.name}\0`;
       case 'comm':
@@ -89,15 +94,24 @@ export class GuestProc {
   #process(pid: number): FoundProcess | undefined {
     const { guest } = this.#options;
     const threads = guest.threads().items;
-    if (pid === MACHINE_PROCESS) return this.#wholeMachine(Math.max(threads.length, 1));
     const process = guest.processes().items.find((candidate) => candidate.pid === pid);
-    return (
-      process &&
-      this.#guestProcess(
-        process,
-        threads.filter((thread) => thread.pid === pid),
-      )
-    );
+    if (process !== undefined) {
+      const own = threads.filter((thread) => thread.pid === pid);
+      return this.#guestProcess(process, own);
+    }
+    return pid === MACHINE_PROCESS ? this.#wholeMachine(Math.max(threads.length, 1)) : undefined;
+  }
+
+  /** Whether the debugger means the machine by it. */
+  #isMachine(pid: number): boolean {
+    return pid === MACHINE_PROCESS && !this.#options.hasProcesses();
+  }
+
+  /** What the CPU executes and sees. */
+  #running(otherwise: FoundProcess): FoundProcess {
+    const current = this.#options.guest.currentThread();
+    const running = current && this.#process(current.pid);
+    return { ...(running ?? otherwise), tables: 'in force' };
   }
 
   #wholeMachine(threads: number): FoundProcess {

@@ -199,7 +199,9 @@ export class MachineTarget implements Target {
     const programs = this.#guest.kernel?.programs ?? [];
     const whole = { path: bootPath(imageName), content: image };
     const executable = elf === undefined ? undefined : whole.path;
-    const proc = new GuestProc({ machine, guest: this.#guest, executable, image: elf });
+    const hasProcesses = (): boolean => inferiors.isActive;
+    const guest = this.#guest;
+    const proc = new GuestProc({ machine, guest, executable, image: elf, hasProcesses });
     const offered = [...programs, ...files, ...offer.files, whole];
     const machineFiles = new MachineFiles(offer.executable, offered, proc);
     const parts = { machineFiles, proc, inferiors, imageName, programs, symbolFiles, offer };

@@ -1,21 +1,36 @@
 /** gdb's `info proc`: regions of the guest's page tables and its processes, by vFile. */
 import { describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
-import { servedKernel } from './served-kernel.ts';
+import { gdb } from './gdb.ts';
+import { READY, servedKernel } from './served-kernel.ts';
+import { ServerProcess } from './server-process.ts';
 
 describe.skipIf(missing('gdb'))('info proc', () => {
   const kernel = servedKernel();
 
-  it('shows the machine as process 1, with the regions that its page tables map', async () => {
-    const [summary, mappings] = await kernel.ask('info proc', 'info proc mappings');
+  it("shows the guest's init as process 1, and the regions that the CPU sees", async () => {
+    const [summary, mappings, stat, status] = await kernel.ask(
+      'info proc',
+      'info proc mappings',
+      'info proc stat 1',
+      'info proc status',
+    );
     expect(summary).toMatch(
       /^process 1\ncmdline = '\/boot\/kernel\.elf'\ncwd = '\/'\nexe = '\/boot/,
     );
+    expect(stat).toMatch(/^process 1\nProcess: 1\nExec file: init\n/);
+    expect(status).toMatch(/Name:\tinit\nState:\t[RS] .*\n(.*\n)*PPid:\t0\nThreads:\t1\n/);
     const text = / 0xffffffff80101000 +0xffffffff\w+ +0x\w+ +0x2000 +r-xp +\/boot\/kernel\.elf\n/;
     expect(mappings).toMatch(text);
     expect(mappings).toMatch(/ rw-p +\/boot\/kernel\.elf\n/);
     expect(mappings).toMatch(/ rw-p +\[kernel stack of tid \d+\]\n/);
     expect(mappings).not.toContain('warning');
+  });
+
+  it('shows the mappings of the program that runs where the debugger has the machine', async () => {
+    const stopped = await kernel.ask('tbreak sys_getpid', 'continue', 'info proc mappings');
+    expect(stopped[1]).toContain('"worker.elf" hit Temporary breakpoint');
+    expect(stopped[2]).toMatch(/ 0x401000 +0x40\w+ +0x\w+ +0x1000 +r-xp +\/bin\/worker\.elf\n/);
   });
 
   it('agrees with the monitor on what is mapped', async () => {
@@ -50,6 +65,37 @@ describe.skipIf(missing('gdb'))('info proc', () => {
   it('says of a process that does not exist that it cannot be read', async () => {
     const [mappings] = await kernel.ask('info proc mappings 9999');
     expect(mappings).toContain("unable to open /proc file '/proc/9999/maps'");
+  });
+
+  it("has each inferior's own, by the guest's number", async () => {
+    const server = await ServerProcess.start('--processes');
+    try {
+      await server.serial(READY);
+      const { printed, everything } = await gdb(
+        `target remote ${server.address}`,
+        'tbreak sys_getpid',
+        'continue',
+        'inferior 2',
+        'info proc',
+        'info proc mappings',
+        'info proc mappings 1',
+        'inferior 1',
+        'info proc stat',
+        'info proc mappings',
+      );
+      const [, , stopped, , summary, mappings, ofInit, , stat, ofInferior] = printed;
+      expect(stopped, everything).toContain('"worker.elf" hit Temporary breakpoint');
+      expect(Number(/process (\d+)/.exec(summary!)?.[1]), everything).toBeGreaterThan(1);
+      expect(summary).toContain("exe = '/bin/console.elf'");
+      expect(mappings).toMatch(/ 0x401000 .* r-xp +\/bin\/console\.elf\n/);
+      expect(ofInit).toMatch(/^process 1\nMapped[^]* \/boot\/kernel\.elf\n/);
+      expect(ofInit).toContain('[kernel stack of tid 1]');
+      expect(ofInit).not.toContain('worker.elf');
+      expect(stat).toMatch(/^process 1\nProcess: 1\nExec file: init\nState: S\n/);
+      expect(ofInferior).toBe(ofInit);
+    } finally {
+      await server.stop();
+    }
   });
 
   it('gives no file of the host to gdb', async () => {

@@ -100,7 +100,7 @@ describe('vFile reaches nothing of the host', () => {
 });
 
 describe('/proc of the guest', () => {
-  it('has the machine as process 1', async () => {
+  it('has the machine as process 1 while the guest has none', async () => {
     expect(await read('/proc/1/cmdline')).toBe('/boot/kernel.elf\0');
     expect(await read('/proc/1/comm')).toMatch(/^Exo/);
     expect(await readLink('/proc/1/exe')).toBe('F10;/boot/kernel.elf');
