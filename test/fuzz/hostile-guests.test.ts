@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { EngineKind, Machine } from '../../machine/index.ts';
+import { computedMs } from '../computed-ms.ts';
 import { HostileGuest, hostileMachine } from './hostile-guest.ts';
 
 const GUESTS = Number(process.env['FUZZ_GUESTS'] ?? 60);
@@ -11,12 +12,6 @@ const FIRST_SEED = Number(process.env['FUZZ_SEED'] ?? 1);
 const SLICES = 12;
 /** Far above what a slice takes, far below what a user would call a hang. */
 const LONGEST_SLICE_MS = 2000;
-
-/** What this process has computed, in milliseconds: its share of a busy host is not the guest's doing. */
-function computedMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 function torment(machine: Machine, seed: number): number {
   const guest = new HostileGuest(machine, seed);

@@ -1,7 +1,13 @@
 /** A machine that was saved, or loaded, goes on as one that was not, to the bit. */
 import { describe, expect, it } from 'vitest';
-import type { EngineKind, Machine, MachineState } from '../../../machine/index.ts';
-import { fingerprint, kernelMachine } from '../small-guest.ts';
+import {
+  StateError,
+  type EngineKind,
+  type Machine,
+  type MachineState,
+} from '../../../machine/index.ts';
+import { fingerprint, kernelMachine, smallGuest } from '../small-guest.ts';
+import { stateText } from './state-text.ts';
 
 const ENGINES = ['step', 'block'] as const satisfies readonly EngineKind[];
 const MEMORY = 32 << 20;
@@ -28,15 +34,6 @@ function ending(machine: Machine): string {
   return fingerprint(machine, MEMORY);
 }
 
-/** Everything but the host's own: two machines with the same text are in the same state. */
-function textOf({ core, serial, pages }: MachineState): string {
-  const plain = JSON.stringify(core, (_, value: unknown) =>
-    typeof value === 'bigint' ? `${value}n` : value,
-  );
-  const bytes = [...pages].map((run) => [run.numbers, Buffer.from(run.bytes).toString('base64')]);
-  return JSON.stringify([plain, [...serial], bytes]);
-}
-
 describe.each(ENGINES)('with the %s engine', (engine) => {
   const expected = ending(kernel(engine));
   const end = ((): bigint => {
@@ -55,7 +52,7 @@ describe.each(ENGINES)('with the %s engine', (engine) => {
     expect(ending(saved)).toBe(expected);
     for (const state of states) {
       const loaded = kernel(engine, state);
-      expect(textOf(loaded.save())).toBe(textOf(state));
+      expect(stateText(loaded.save())).toBe(stateText(state));
       expect(ending(loaded)).toBe(expected);
     }
   });
@@ -85,14 +82,97 @@ describe.each(ENGINES)('with the %s engine', (engine) => {
     const reference = kernel(engine);
     const target = end / 4n + 20_000n;
     runTo(reference, target);
-    const expectedThere = textOf(reference.save());
+    const expectedThere = stateText(reference.save());
     const loaded = kernel(engine, saved.save());
     for (let step = 0; step < 1000; step++) {
       expect(saved.run({ budget: 1, step: true, skipIdle: true }).kind).toBe('step');
       if (step % 50 !== 7) continue;
       loaded.restore(saved.save());
       runTo(loaded, target);
-      expect(textOf(loaded.save())).toBe(expectedThere);
+      expect(stateText(loaded.save())).toBe(expectedThere);
     }
+  });
+});
+
+/**
+ * Paging with 4 MiB pages; reads 0x400000, clears the accessed bit of its entry without INVLPG, reads it
+ * again and then the entry into ecx.
+ */
+const CLEARS_ACCESSED_BIT = [
+  0xb8, 0x83, 0, 0, 0, 0xa3, 0, 0, 0x20, 0, 0xa3, 4, 0, 0x20, 0, 0xb8, 0, 0, 0x20, 0,
+  0x0f, 0x22, 0xd8, 0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x10, 0x0f, 0x22, 0xe0,
+  0x0f, 0x20, 0xc0, 0x0d, 0, 0, 0, 0x80, 0x0f, 0x22, 0xc0,
+  0xa1, 0, 0, 0x40, 0, 0x80, 0x25, 4, 0, 0x20, 0, 0xdf,
+  0x90, 0x8b, 0x1d, 0, 0, 0x40, 0, 0x8b, 0x0d, 4, 0, 0x20, 0, 0xf4,
+]; // prettier-ignore
+const INSTRUCTIONS_BEFORE = 13;
+const NOTHING = { filled: [], entries: [], large: [], huge: [] };
+
+describe('a state', () => {
+  it('holds the TLB, or a guest that clears accessed bits would see another one come back', () => {
+    const machine = smallGuest(CLEARS_ACCESSED_BIT, { engine: 'step' });
+    machine.run({ budget: INSTRUCTIONS_BEFORE });
+    const state = machine.save();
+    const entryAfter = (from: MachineState): bigint | undefined => {
+      const other = smallGuest([], { engine: 'step', state: from });
+      expect(other.run({ budget: 10 }).kind).toBe('idle');
+      return other.readRegister('rcx');
+    };
+    machine.run({ budget: 10 });
+    expect(machine.readRegister('rcx')).toBe(0x83n);
+    expect(entryAfter(state)).toBe(0x83n);
+    const translations = { ...state.core.translations, tlb: NOTHING };
+    expect(entryAfter({ ...state, core: { ...state.core, translations } })).toBe(0xa3n);
+  });
+
+  it('holds what waits on the serial line, and a CPU that is halted', () => {
+    const machine = kernelMachine('', { memoryBytes: MEMORY });
+    machine.run({ budget: 8_000_000, skipIdle: true });
+    expect(machine.run({ budget: 1_000_000 }).kind).toBe('idle');
+    machine.enterSerialInput(Buffer.from('typed before the machine was saved\n'.repeat(9)));
+    machine.run({ budget: 100_000, skipIdle: true });
+    while (machine.run({ budget: 1_000_000 }).kind !== 'idle');
+    const loaded = kernel('block', machine.save());
+    expect(loaded.run({ budget: 1000 })).toEqual(machine.run({ budget: 1000 }));
+    for (const one of [machine, loaded]) one.run({ budget: 3_000_000, skipIdle: true });
+    expect(Buffer.from(loaded.serialHistory()).toString()).toContain('typed before');
+    expect(stateText(loaded.save())).toBe(stateText(machine.save()));
+  });
+
+  it('holds no page that is zero, and is refused by a machine of another size', () => {
+    const machine = smallGuest([0xf4]);
+    const state = machine.save();
+    const pages = [...state.pages].flatMap(({ numbers }) => numbers);
+    expect(pages.length).toBeLessThan(8);
+    expect(pages).toContain(0x100);
+    expect(() => kernelMachine('', { state })).toThrow(StateError);
+    expect(() => kernelMachine('', { state })).toThrow('it is of a machine with 4194304 bytes');
+  });
+
+  it('of devices of another version is refused in words', () => {
+    const state = smallGuest([0xf4]).save();
+    const [first, ...rest] = state.core.devices;
+    const devices = [{ ...first!, version: 7 }, ...rest];
+    const load = (core: Partial<MachineState['core']>) => (): unknown =>
+      smallGuest([0xf4], { state: { ...state, core: { ...state.core, ...core } } });
+    expect(load({ devices })).toThrow('local-apic is of version 7, this program has 1');
+    expect(load({ devices: rest })).toThrow('it lacks the device local-apic');
+    const foreign = [...state.core.devices, { name: 'printer', version: 1, state: {} }];
+    expect(load({ devices: foreign })).toThrow('there is no device printer here');
+  });
+
+  it('is not taken for sound when an event has no owner or is long past', () => {
+    const machine = smallGuest([0xf4]);
+    machine.run({ budget: 10, skipIdle: true });
+    const state = machine.save();
+    const { clock } = state.core;
+    const load = (events: typeof clock.events) => (): unknown =>
+      machine.restore({ ...state, core: { ...state.core, clock: { ...clock, events } } });
+    const stray = { name: 'alarm clock', at: 10n ** 12n, order: 9 };
+    expect(load([...clock.events, stray])).toThrow('no device has armed alarm clock');
+    expect(load(clock.events)).not.toThrow();
+    const late = { ...clock, skippedTicks: clock.skippedTicks + 10n ** 18n };
+    const core = { ...state.core, clock: late };
+    expect(() => machine.restore({ ...state, core })).toThrow(/^clock: \S+ is long past$/);
   });
 });
