@@ -12,6 +12,8 @@ export class ExecutionHooks {
   private readonly hooks = new Map<bigint, Set<ExecutionHook>>();
   /** Where the guest's own DR0–DR3 want #DB before the instruction. */
   private guestBreakpoints = new Set<bigint>();
+  /** Where the run loop decides whether anything is executed. */
+  private heldPlaces: ReadonlySet<bigint> = new Set();
   /** Where the hooks ran last, and the icount then: the same call of them again is no other one. */
   private ranFor = -1n;
   private ranAt = -1n;
@@ -52,7 +54,17 @@ export class ExecutionHooks {
   setGuestBreakpoints(addresses: readonly bigint[]): void {
     const old = this.guestBreakpoints;
     this.guestBreakpoints = new Set(addresses);
-    for (const linear of addresses) this.engine.addBreakpoint(linear);
+    this.exchange(old, this.guestBreakpoints);
+  }
+
+  setHeldPlaces(places: ReadonlySet<bigint>): void {
+    const old = this.heldPlaces;
+    this.heldPlaces = places;
+    this.exchange(old, places);
+  }
+
+  private exchange(old: ReadonlySet<bigint>, present: ReadonlySet<bigint>): void {
+    for (const linear of present) this.engine.addBreakpoint(linear);
     for (const linear of old) this.releaseUnused(linear);
   }
 
@@ -80,6 +92,7 @@ export class ExecutionHooks {
    */
   private passes(linear: bigint): boolean {
     if (this.guestBreakpoints.size > 0 && this.guestBreakpoints.has(linear)) return false;
+    if (this.heldPlaces.has(linear)) return false;
     this.runHooks(linear, this.view);
     return !this.stopsAt(linear, this.view);
   }
@@ -101,8 +114,9 @@ export class ExecutionHooks {
   }
 
   private releaseUnused(linear: bigint): void {
-    const isUsed =
-      this.breakpoints.has(linear) || this.hooks.has(linear) || this.guestBreakpoints.has(linear);
+    const isUsed = [this.breakpoints, this.hooks, this.guestBreakpoints, this.heldPlaces].some(
+      (places) => places.has(linear),
+    );
     if (!isUsed) this.engine.removeBreakpoint(linear);
   }
 }

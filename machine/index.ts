@@ -2,6 +2,7 @@
 export type { BootModule } from './boot/boot-protocol.ts';
 export { ImageError } from './boot/boot-protocol.ts';
 export type {
+  CodeHold,
   DeviceDescription,
   EngineKind,
   ExecutionHook,

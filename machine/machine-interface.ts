@@ -70,6 +70,14 @@ export type ExecutionHook = (machine: MachineView) => void;
  */
 export type StopPredicate = (machine: MachineView) => boolean;
 
+/** Code that is not executed while a debugger holds whom it belongs to; see `holdCode`. */
+export interface CodeHold {
+  /** Linear addresses in ring 0, with interrupts enabled, that are held as ring 3 is. */
+  readonly places: ReadonlySet<bigint>;
+  /** Whether what is about to be executed in ring 3, or at a place, is held now. */
+  readonly isHeld: StopPredicate;
+}
+
 /** One mapping of the present page tables, for `info mem` and `info tlb`. */
 export interface PageMapping {
   readonly linear: bigint;
@@ -199,6 +207,11 @@ export interface MachineControl {
   catchSystemCalls(numbers: ReadonlySet<number> | 'all' | 'none'): void;
   /** Run stops before exceptions of these vectors are delivered; resuming delivers them. */
   catchExceptions(vectors: ReadonlySet<number>): void;
+  /**
+   * In ring 3 no instruction is executed while `isHeld` says so: time goes on as in HLT, interrupts come,
+   * and the guest's kernel takes it for a program that waits in a loop. Undefined: nothing is held.
+   */
+  holdCode(hold: CodeHold | undefined): void;
   /** Calls `hook` whenever control reaches `linear`, before the instruction; returns its remover. */
   addExecutionHook(linear: bigint, hook: ExecutionHook): () => void;
   /** Bytes for COM1's receiver, as if typed. */

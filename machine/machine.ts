@@ -14,6 +14,7 @@ import { createDevices, type DeviceList } from './devices/device-list.ts';
 import type { Engine } from './engine.ts';
 import { ExecutionHooks } from './execution-hooks.ts';
 import type {
+  CodeHold,
   DeviceDescription,
   EngineKind,
   ExecutionHook,
@@ -215,6 +216,10 @@ export class Machine implements MachineView, MachineControl {
 
   catchExceptions(vectors: ReadonlySet<number>): void {
     this.cpu.watch.exceptions = vectors;
+  }
+
+  holdCode(hold: CodeHold | undefined): void {
+    this.loop.holdCode(hold);
   }
 
   addWatchpoint(

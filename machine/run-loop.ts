@@ -14,11 +14,12 @@ import {
 } from './cpu/debug-registers.ts';
 import { deliverException, deliverInterrupt, isHeldBack } from './cpu/exceptions.ts';
 import { RFLAGS_IF } from './cpu/rflags.ts';
+import { WATCH_RING_3 } from './cpu/transfer-watch.ts';
 import type { InterruptController } from './devices/interrupt-controller.ts';
 import type { Engine } from './engine.ts';
 import type { ExecutionHooks } from './execution-hooks.ts';
 import { PAGE_FAULT, VECTOR, type GuestFault } from './guest-fault.ts';
-import type { MachineView, RunOptions } from './machine-interface.ts';
+import type { CodeHold, MachineView, RunOptions } from './machine-interface.ts';
 import type { StopReason, TripleFaultReport } from './stop-reason.ts';
 
 /** Engines count in 32 bits. */
@@ -32,6 +33,9 @@ const MOST_FRUITLESS_TURNS = 200;
 const DR7_ENABLES = 0xffn;
 /** A page fault's error code: the page is there, and an instruction was to be fetched from it. */
 const FORBIDDEN_FETCH = PAGE_FAULT.present | PAGE_FAULT.instruction;
+
+/** No instruction has this number (state.shadowIcount). */
+const NO_SHADOW = 0xffff_ffff_ffff_ffffn;
 
 export interface RunLoopParts {
   readonly cpu: Cpu;
@@ -55,6 +59,7 @@ export class RunLoop {
   private systemCall: { readonly number: bigint; readonly icount: bigint } | undefined;
   /** A system call at whose instruction the last run stopped for a watchpoint: told next. */
   private late: StopReason | undefined;
+  private hold: CodeHold | undefined;
   /** The breakpoint that stands at this position is to be passed. */
   private passed: { readonly rip: bigint; readonly icount: bigint } | undefined;
 
@@ -78,6 +83,11 @@ export class RunLoop {
   noteSystemCall(number: bigint): true {
     this.systemCall = { number, icount: this.parts.cpu.state.icount };
     return true;
+  }
+
+  holdCode(hold: CodeHold | undefined): void {
+    this.hold = hold;
+    this.parts.hooks.setHeldPlaces(hold?.places ?? new Set());
   }
 
   reset(): void {
@@ -106,7 +116,8 @@ export class RunLoop {
       if (boundary !== undefined) return boundary;
       const left = end - state.icount;
       if (left <= 0n) return { kind: options.step === true ? 'step' : 'budget' };
-      const stop = cpu.halted
+      const isWaiting = cpu.halted || this.isHeld();
+      const stop = isWaiting
         ? this.whileHalted(options)
         : this.runEngine(left, options.step === true);
       if (stop !== undefined) return stop;
@@ -148,9 +159,7 @@ export class RunLoop {
       interrupts.acknowledgeNmi();
       return this.interrupt(VECTOR.NMI, 'nmi');
     }
-    if ((state.rflagsSystem & BigInt(RFLAGS_IF)) === 0n || !interrupts.hasInterrupt()) {
-      return undefined;
-    }
+    if (!this.takesInterrupts() || !interrupts.hasInterrupt()) return undefined;
     return this.interrupt(interrupts.acknowledge(), 'external');
   }
 
@@ -164,13 +173,28 @@ export class RunLoop {
     return { report };
   }
 
-  /** A halted CPU: time goes on to the next event, or the caller is told to wait for it. */
+  /** In ring 3 or at a place of the hold, and the debugger wants nothing executed there. */
+  private isHeld(): boolean {
+    const { hold } = this;
+    if (hold === undefined) return false;
+    const { state } = this.parts.cpu;
+    const isPlace = state.cpl === 0 && hold.places.has(state.rip) && this.takesInterrupts();
+    if ((state.cpl !== 3 && !isPlace) || !hold.isHeld(this.parts.view)) return false;
+    // The instruction that would end the shadow of MOV SS does not come.
+    state.shadowIcount = NO_SHADOW;
+    return true;
+  }
+
+  private takesInterrupts(): boolean {
+    return (this.parts.cpu.state.rflagsSystem & BigInt(RFLAGS_IF)) !== 0n;
+  }
+
+  /** A halted CPU, or one whose program is held: time goes on to the next event, or the caller is told to wait for it. */
   private whileHalted(options: RunOptions): StopReason | undefined {
-    const { clock, cpu } = this.parts;
+    const { clock } = this.parts;
     const next = clock.nextEventAt();
     // With interrupts off only an NMI could wake it, and no chip sends one.
-    const isDead = (cpu.state.rflagsSystem & BigInt(RFLAGS_IF)) === 0n;
-    if (next === undefined || isDead) return { kind: 'idle', ticks: undefined };
+    if (next === undefined || !this.takesInterrupts()) return { kind: 'idle', ticks: undefined };
     const ticks = next - clock.now();
     if (options.skipIdle !== true && options.step !== true) return { kind: 'idle', ticks };
     clock.skip(ticks > 0n ? ticks : 0n);
@@ -189,7 +213,7 @@ export class RunLoop {
     const isShadowed = isInterruptWaiting && state.icount === state.shadowIcount;
     const budget = isTrapping || isStep || isShadowed ? 1n : this.untilNextEvent(left);
     state.exitRequest = 0;
-    state.watchedTransfers = cpu.watch.beginRun();
+    state.watchedTransfers = cpu.watch.beginRun() | (this.hold === undefined ? 0 : WATCH_RING_3);
     // Whatever changes it while the engine runs asks for an exit.
     state.interruptPending = isInterruptWaiting ? 1 : 0;
     const exit = engine.run(Number(budget), isPassing);
@@ -298,6 +322,7 @@ export class RunLoop {
     const linear = this.linearRip();
     hooks.runHooks(linear, view);
     if (hooks.stopsAt(linear, view)) return { kind: 'breakpoint', address: linear };
+    if (this.isHeld()) return undefined;
     const raised = hooks.isGuestBreakpoint(linear) ? instructionBreakpoint(cpu, linear) : undefined;
     if (raised !== undefined) return this.deliver(raised);
     // Only a hook, or a condition that is false: past it and on.

@@ -8,6 +8,8 @@ import type { CpuState } from '../state/fields.ts';
 
 export const WATCH_SYSTEM_CALLS = 1;
 export const WATCH_EXCEPTIONS = 2;
+/** Ring 3 is not to be entered unseen (`MachineControl.holdCode`). */
+export const WATCH_RING_3 = 4;
 
 const SYSTEM_CALL_VECTOR = 0x80;
 /** Calls under way that are remembered; of more the oldest never return (exit, exec). */

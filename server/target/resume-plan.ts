@@ -1,10 +1,11 @@
 /**
  * What the debugger asked for when it set the target going, in the form that the runner needs.
  *
- * A machine has one CPU, so "resume these threads" cannot hold others back: the guest's scheduler
- * decides who runs. What can be kept is the promise towards the debugger: every stop names a thread
- * that it resumed (gdb 13 dies of an internal error otherwise, lldb 14 steps for ever). So
- * breakpoints are passed over by threads that were not resumed, and a step ends in its thread.
+ * A machine has one CPU and the guest's scheduler decides who runs: "resume these threads" holds back
+ * the programs of other processes (`processes/`), but not the kernel. What is always kept is the
+ * promise towards the debugger: every stop names a thread that it resumed (gdb 13 dies of an internal
+ * error otherwise, lldb 14 steps for ever). So breakpoints are passed over by threads that were not
+ * resumed, and a step ends in its thread.
  */
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { ProcessNumber, ResumeAction, ThreadNumber, ThreadResume } from './target.ts';

@@ -351,7 +351,8 @@ export interface Target {
   state(): TargetState;
   /**
    * Sets the target going and returns; `onStop` listeners hear once how it ended. Only while halted.
-   * The first matching element counts for a thread; threads without one stay where they are.
+   * The first matching element counts for a thread; threads without one stay where they are, as far as
+   * that is possible.
    */
   resume(threads: readonly ThreadResume[]): void;
   /** Halts a running target; the stop's signal is SIGINT. No effect on a halted one. */

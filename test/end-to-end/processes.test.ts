@@ -117,6 +117,34 @@ describe.skipIf(missing('gdb'))('processes as inferiors', () => {
     expect(printed[3]!.trimEnd()).not.toContain('??');
   });
 
+  it('a child that gdb holds stays where its fork returns, also in kernel mode', async () => {
+    const { printed, everything } = await gdb(
+      attach(),
+      'set detach-on-fork off',
+      'tbreak fork_worker',
+      'continue',
+      'tbreak fork_worker',
+      'continue',
+      'tbreak fork_worker',
+      'continue',
+      'inferior 3',
+      'bt',
+      'tbreak sys_execve',
+      'continue',
+      'continue',
+      'detach inferiors 2 4',
+      'inferior 1',
+      'detach',
+    );
+    // The second time round the child has had a second and all of the CPU that it could take.
+    expect(printed[7], everything).toMatch(/hit Temporary breakpoint [\d.]+, fork_worker/);
+    expect(printed[9]).toMatch(/in system_call \(number=number@entry=57,/);
+    expect(printed[9]).toMatch(/in fork_worker \(\) at kernel\/src\/boot\/main.c:68/);
+    expect(printed[11]).toMatch(/Thread 3\.1 "init" hit Temporary breakpoint [\d.]+, sys_execve/);
+    expect(printed[12]).toMatch(/process \d+ is executing new program: \/bin\/worker.elf/);
+    expect(printed[12]).toMatch(/\[Inferior 3 \(process \d+\) exited normally\]/);
+  });
+
   it('what was let go can be attached again, and ends when the machine is reset', async () => {
     const { printed: list } = await gdb(attach(), 'info inferiors', 'detach');
     const pid = /2 +process (\d+) /.exec(list[1]!)![1]!;
@@ -221,6 +249,46 @@ describe.skipIf(missing('gdb'))('a process that forks in ring 3', () => {
     expect(printed[15]).toContain('= 1');
     expect(printed[18]).toContain('= 2');
     expect(printed[19]).toMatch(/\[Inferior 3 \(process \d+\) exited normally\]/);
+  });
+
+  it('holds the child while its parent is stepped, then the parent while the child goes on', async () => {
+    const { printed, everything } = await atProtection(
+      'tbreak test_copy_on_write',
+      'continue',
+      'set detach-on-fork off',
+      'tbreak test_wait',
+      'continue',
+      'next',
+      'next',
+      'inferior 3',
+      'bt',
+      'p shared_value',
+      'tbreak test_exit',
+      'continue',
+      'p shared_value',
+      'inferior 2',
+      'p shared_value',
+      'inferior 3',
+      'continue',
+      'inferior 2',
+      'tbreak test_memory_calls',
+      'continue',
+    );
+    expect(printed[9], everything).toMatch(
+      /Thread 2\.1 .* hit Temporary breakpoint [\d.]+, test_wait/,
+    );
+    expect(printed[11]).toContain('test_call(SYS_WAIT4');
+    // In the kernel, on its way back from the fork in ring 3.
+    expect(printed[13]).toMatch(/#\d+ .*test_call \(number=number@entry=57,/);
+    expect(printed[13]).toMatch(/#\d+ .* in test_copy_on_write \(\)/);
+    expect(printed[14]).toContain('= 1');
+    expect(printed[16]).toMatch(/Thread 3\.1 .* hit Temporary breakpoint [\d.]+, test_exit/);
+    expect(printed[17]).toContain('= 2');
+    expect(printed[19]).toContain('= 1');
+    expect(printed[21]).toMatch(/\[Inferior 3 \(process \d+\) exited normally\]/);
+    expect(printed[24]).toMatch(
+      /Thread 2\.1 .* hit Temporary breakpoint [\d.]+, test_memory_calls/,
+    );
   });
 
   it('catch vfork, exec in the child, and the parent goes on when that is done', async () => {

@@ -162,6 +162,45 @@ describe('the machine', () => {
     },
   );
 
+  it.each(['step', 'block'] as const)(
+    'executes nothing in ring 3 that is held, while time and the kernel go on, %s engine',
+    (engine) => {
+      const machine = kernelMachine('test', { engine });
+      const places = new Set<string>();
+      const isHeld = (): boolean => {
+        places.add(`${machine.readRegister('cr3')} ${machine.readRegister('rip')}`);
+        return true;
+      };
+      machine.holdCode({ places: new Set(), isHeld });
+      const run = (budget = 1000) => machine.run({ budget, skipIdle: true });
+      for (let slices = 0; slices < 50_000 && places.size === 0; slices++) run();
+      const { icount, ticks } = machine;
+      for (let slices = 0; slices < 20; slices++) expect(run().kind).toBe('budget');
+      // The timer's handler has run again and again, and has come back to the same place.
+      expect(machine.ticks - ticks).toBeGreaterThan(100n * (machine.icount - icount));
+      expect([...places].map((place) => place.split(' ')[1])).toEqual([String(0x401000)]);
+      machine.holdCode(undefined);
+      machine.addBreakpoint(0x401006n);
+      expect(run(1_000_000).kind).toBe('breakpoint');
+    },
+  );
+
+  it('does not execute held places of ring 0, and does when they are not held', () => {
+    const machine = kernelMachine('');
+    // sti, nop, jmp to the nop: in the kernel's own mode.
+    machine.run({ budget: 3_000_000, skipIdle: true });
+    const code = machine.readRegister('rip')!;
+    machine.writeLinear(code, Uint8Array.of(0xfb, 0x90, 0xeb, 0xfd));
+    let isHeld = true;
+    machine.holdCode({ places: new Set([code + 2n]), isHeld: () => isHeld });
+    for (let waits = 0; waits < 5; waits++) {
+      expect(machine.run({ budget: 100_000 }).kind).toBe('idle');
+      expect(machine.readRegister('rip')).toBe(code + 2n);
+    }
+    isHeld = false;
+    expect(machine.run({ budget: 1000 }).kind).toBe('budget');
+  });
+
   it('asks a breakpoint with a condition inside the slice and stops only where it is true', () => {
     for (const engine of ['step', 'block'] as const) {
       const machine = smallGuest(COUNT_FOREVER, { engine });

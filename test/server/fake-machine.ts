@@ -4,6 +4,7 @@
  * function holds a one-byte instruction that does nothing.
  */
 import type {
+  CodeHold,
   ExecutionHook,
   MachineControl,
   MachineView,
@@ -271,6 +272,12 @@ export class FakeMachine implements MachineView, MachineControl {
 
   catchSystemCalls(numbers: ReadonlySet<number> | 'all' | 'none'): void {
     this.caughtSystemCalls = numbers;
+  }
+
+  held: CodeHold | undefined;
+
+  holdCode(hold: CodeHold | undefined): void {
+    this.held = hold;
   }
 
   addExecutionHook(linear: bigint, hook: ExecutionHook): () => void {

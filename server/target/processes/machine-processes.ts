@@ -2,11 +2,13 @@
  * Guest processes as processes of the debugger (`serve --processes`, `monitor
  * processes-as-inferiors`): which it has, what happens to them, and which breakpoints are whose.
  *
- * The machine has one CPU and its scheduler decides who runs: a process that the debugger did not
- * resume runs on with the rest. What is kept is the promise towards the debugger: it hears only of
- * processes that it resumed. Breakpoints of the others are passed, their ends and execs wait.
+ * The machine has one CPU and its scheduler decides who has it. A process that the debugger did not
+ * resume is held all the same: nothing of its program is executed, in ring 3 or, where the kernel has
+ * programs of its own, behind the return of their system calls. Inside the kernel it goes on, or what it
+ * has locked would stay so. The debugger hears only of processes that it resumed: breakpoints of the
+ * others are passed, their ends and execs wait.
  */
-import type { MachineView } from '../../../machine/index.ts';
+import type { CodeHold, MachineControl, MachineView } from '../../../machine/index.ts';
 import type { ProcessEventPoint } from '../../awareness/awareness.ts';
 import type { GuestView } from '../../awareness/guest-view.ts';
 import type { MachineBreakpoints } from '../machine-breakpoints.ts';
@@ -27,7 +29,7 @@ import type { ProcessFiles } from './process-files.ts';
 import { ProcessEvents, type ProcessStop } from './process-events.ts';
 
 export interface MachineProcessesParts {
-  readonly machine: MachineView;
+  readonly machine: MachineView & Pick<MachineControl, 'holdCode'>;
   readonly guest: GuestView;
   readonly points: readonly ProcessEventPoint[];
   readonly threads: MachineThreads;
@@ -45,6 +47,7 @@ export class MachineProcesses implements TargetProcesses {
   readonly #parts: MachineProcessesParts;
   readonly #inferiors: Inferiors;
   readonly #events: ProcessEvents;
+  readonly #hold: CodeHold;
   #plan: ResumePlan = { kind: 'continue', isResumed: () => true };
 
   constructor(parts: MachineProcessesParts) {
@@ -54,6 +57,13 @@ export class MachineProcesses implements TargetProcesses {
       ...parts,
       dropBreakpoints: (pid) => this.breakpoints.letGo(pid),
     });
+    this.#hold = {
+      places: new Set([parts.guest.kernel?.kernelModeGate?.exit ?? []].flat()),
+      isHeld: () => {
+        const current = this.#current();
+        return current !== undefined && this.#isHeld(current);
+      },
+    };
     const isRunning = (process: ProcessNumber): boolean => this.#isRunning(process);
     this.breakpoints = new ProcessBreakpoints(parts.breakpoints, {
       get isActive() {
@@ -79,6 +89,7 @@ export class MachineProcesses implements TargetProcesses {
   }
 
   end(): void {
+    this.#parts.machine.holdCode(undefined);
     this.#inferiors.end();
     this.#events.end();
   }
@@ -108,6 +119,7 @@ export class MachineProcesses implements TargetProcesses {
   /** The debugger resumes; what is told at once because it has happened before. */
   resume(plan: ResumePlan): TargetStop | undefined {
     this.#plan = plan;
+    this.#parts.machine.holdCode(this.#isAnyHeld() ? this.#hold : undefined);
     return this.isActive ? this.#take(plan) : undefined;
   }
 
@@ -134,11 +146,26 @@ export class MachineProcesses implements TargetProcesses {
     if (this.isActive) this.#events.endAll();
   }
 
+  #isAnyHeld(): boolean {
+    if (!this.isActive || this.#inferiors.separate.length === 0) return false;
+    return this.#inferiors.threads().some((thread) => this.#isHeld(thread));
+  }
+
+  /** What is in process 1 always goes on: nothing would without the kernel. */
+  #isHeld({ tid, pid }: { readonly tid: number; readonly pid: number }): boolean {
+    return this.#inferiors.isSeparate(pid) && !this.#plan.isResumed(numberOfThread(tid));
+  }
+
   #isResumed(thread: ThreadNumber): boolean {
     return this.#parts.threads.processOf(thread) !== undefined && this.#plan.isResumed(thread);
   }
 
   /** Inside a slice, so that what was read before is old. */
+  #current(): { readonly tid: number; readonly pid: number } | undefined {
+    this.#parts.guest.forget();
+    return this.#parts.guest.currentThread();
+  }
+
   #isRunning(process: ProcessNumber): boolean {
     const { guest, threads } = this.#parts;
     guest.forget();

@@ -35,7 +35,7 @@ describe('with processes as inferiors', () => {
     await client.ask(`Z0,${userAddress('change_value')},1`);
     await client.ask(`Hg${parent}`);
     await client.ask(`Z0,${kernelAddress('process_reap')},1`);
-    // The child runs to its end, since the machine has one scheduler; only the parent is told of.
+    // The child is held until its parent has no patience any more and kills it.
     const stop = await client.stop(`vCont;c:p${processOf(parent)}.-1`);
     expect(stop).toMatch(new RegExp(`^T05swbreak:;thread:${parent};`));
   });
@@ -61,10 +61,29 @@ describe('with processes as inferiors', () => {
     expect(answers.join()).toMatch(/^T02thread:p1\.1;/);
   });
 
+  it('a process that was not resumed executes nothing in ring 3, and goes on when it is', async () => {
+    client = await Debugger.attached();
+    const { parent, child } = await client.forkInRing3();
+    const value = `m${userAddress('shared_value')},8`;
+    await client.ask(`Hg${parent}`);
+    await client.ask(`Z0,${kernelAddress('sys_wait4')},1`);
+    for (let times = 0; times < 20; times++) {
+      const stop = await client.stop(`vCont;c:p${processOf(parent)}.-1`);
+      expect(stop).toContain(`;thread:${parent};`);
+    }
+    await client.ask(`Hg${child}`);
+    expect(await client.ask(value)).toBe('0100000000000000');
+    await client.ask(`Z0,${userAddress('change_value')},1`);
+    const resume = `vCont;c:p${processOf(child)}.-1`;
+    expect(await client.stop(resume)).toMatch(new RegExp(`^T05swbreak:;thread:${child};`));
+    expect(await client.stop(resume)).toBe(`W00;process:${processOf(child)}`);
+  });
+
   it('pitfall D: the end of a process that was not resumed waits until it is', async () => {
     client = await Debugger.attached();
     const { parent, child } = await client.forkInRing3();
     await client.ask(`Hg${parent}`);
+    // Its parent waits for a while, and then kills it.
     await client.ask(`Z0,${kernelAddress('process_reap')},1`);
     expect(await client.stop('vCont;c:p1.-1')).toContain(`thread:${parent};`);
     await client.ask(`z0,${kernelAddress('process_reap')},1`);
@@ -73,7 +92,7 @@ describe('with processes as inferiors', () => {
     await client.ask(`Hg${child}`);
     expect(await client.ask('g')).toHaveLength(2 * 560);
     expect(await client.stop(`vCont;c:p${processOf(child)}.-1`)).toBe(
-      `W00;process:${processOf(child)}`,
+      `X09;process:${processOf(child)}`,
     );
     expect(await client.threads()).not.toContain(child);
     expect(await client.ask(`T${child}`)).toMatch(/^E/);
@@ -179,7 +198,10 @@ describe('with processes as inferiors', () => {
 
   it('a client that vanishes leaves neither breakpoints nor processes', async () => {
     client = await Debugger.attached();
-    const { child } = await client.forkInRing3();
+    const { parent, child } = await client.forkInRing3();
+    await client.ask(`Hg${parent}`);
+    await client.ask(`Z0,${kernelAddress('sys_wait4')},1`);
+    expect(await client.stop(`vCont;c:p${processOf(parent)}.-1`)).toContain(`thread:${parent};`);
     await client.ask(`Hg${child}`);
     await client.ask(`Z0,${kernelAddress('sys_exit')},1`);
     const next = new Promise((resolve) => client.target.onStop(resolve));
