@@ -10,6 +10,7 @@ import {
   falseConditionsWithGdb,
   median,
   MEASURES,
+  stepsWithGdb,
   tracepointFrames,
   type AttachingClient,
   type Attachment,
@@ -161,6 +162,8 @@ await measureTracepoints();
 await pair(BENCH_IMAGE, 'spin', async (servers) => {
   await sleep(1000);
   const [first, second] = servers;
+  const steps = [first!, second!].map((server) => stepsWithGdb(server, 3000));
+  add({ name: 'stepi, through gdb', unit: '/s', isRate: true, ours: steps[0]!, theirs: steps[1]! });
   const ours = falseConditionsWithGdb(first!, 3_000_000);
   const theirs = falseConditionsWithGdb(second!, 1500);
   add({ name: 'false condition, through gdb', unit: '/s', isRate: true, ours, theirs });

@@ -200,17 +200,36 @@ function outputOf(program: string, args: readonly string[]): Promise<string> {
  * server evaluates it where it can (`Z0` with bytecode), gdb itself elsewhere, one stop each.
  */
 export function falseConditionsWithGdb(server: RunningServer, evaluations: number): number {
+  const seconds = secondsInGdb(
+    server,
+    [`eval "break bench_hot if bench_counter == %lu", bench_counter + ${evaluations}`],
+    'continue',
+  );
+  return evaluations / seconds;
+}
+
+/** Instructions a second that gdb steps, in one command: it stops and looks at each. */
+export function stepsWithGdb(server: RunningServer, steps: number): number {
+  return steps / secondsInGdb(server, [], `stepi ${steps}`);
+}
+
+/** How long gdb takes for `command`, attached and prepared. Throws if it does not come to its end. */
+function secondsInGdb(
+  server: RunningServer,
+  preparation: readonly string[],
+  command: string,
+): number {
   const commands = [
     'set breakpoint condition-evaluation auto',
     `target remote 127.0.0.1:${server.port}`,
-    `eval "break bench_hot if bench_counter == %lu", bench_counter + ${evaluations}`,
+    ...preparation,
     'python import time; started = time.monotonic()',
-    'continue',
+    command,
     'python print("took", time.monotonic() - started)',
     'detach',
   ];
-  const result = spawnSync('gdb', ['-nx', '-q', '-batch', ...commands.flatMap((text) => ['-ex', text]), BENCH_IMAGE]); // prettier-ignore
+  const result = spawnSync('gdb', ['-nx', '-q', '-batch', ...batch('-ex', commands), BENCH_IMAGE]);
   const seconds = Number(/^took ([\d.]+)$/m.exec(result.stdout.toString())?.[1]);
-  if (!(seconds > 0)) throw new Error(`no stop at ${server.name}: ${result.stderr.toString()}`);
-  return evaluations / seconds;
+  if (seconds > 0) return seconds;
+  throw new Error(`${command} did not end at ${server.name}: ${result.stderr.toString()}`);
 }
