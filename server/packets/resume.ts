@@ -11,6 +11,7 @@ import type { ResumeAction, TargetStop, ThreadResume } from '../target/target.ts
 import { definePacket, type PacketChapter } from './definition.ts';
 import type { PacketContext } from './packet-context.ts';
 import { eventReply, stopReply } from './stop-reply.ts';
+import { ONLY_PROCESS } from './thread-selection.ts';
 
 /** Present stop; a resume of a target that exited gets its exit again. */
 function presentStop(context: PacketContext): TargetStop {
@@ -97,9 +98,21 @@ async function namedThreads(context: PacketContext, id: ThreadId): Promise<reado
 
 const EVERY_THREAD: ThreadId = { thread: 'all' };
 
-/** That is so whatever threads there are: nobody need list them. */
-function isEverything({ process, thread }: ThreadId): boolean {
-  return thread === 'all' && typeof process !== 'number';
+/** For a step gdb names its thread and then all: for these nobody need list the threads. */
+function resumedWithoutList(
+  { process, thread }: ThreadId,
+  action: ResumeAction,
+  { target }: PacketContext,
+): ThreadResume | undefined {
+  const hasOneProcess = target.processes?.isActive !== true;
+  const isOnlyProcess = typeof process !== 'number' || (hasOneProcess && process === ONLY_PROCESS);
+  if (thread === 'all') return isOnlyProcess ? { threads: 'all', action } : undefined;
+  if (thread === 'any' || action.kind === 'continue') return undefined;
+  const place = target.whereabouts?.(thread);
+  if (place === undefined) return undefined;
+  return typeof process !== 'number' || place.process === process
+    ? { threads: thread, action }
+    : undefined;
 }
 
 /** The first action that names a thread counts, so a `t` must hide the later ones. */
@@ -111,8 +124,10 @@ async function readActions(fields: FieldReader, context: PacketContext): Promise
     fields.expect(';');
     const action = readAction(fields);
     const id = fields.accepts(':') ? fields.threadId() : EVERY_THREAD;
-    if (isEverything(id) && action !== undefined && stopped.size === 0) {
-      resumed.push({ threads: 'all', action });
+    const isFirst = action !== undefined && stopped.size === 0;
+    const known = isFirst ? resumedWithoutList(id, action, context) : undefined;
+    if (known !== undefined) {
+      resumed.push(known);
       continue;
     }
     const all = await context.target.threads();

@@ -15,7 +15,7 @@ import type {
 
 const ANY: ThreadId = { thread: 'any' };
 /** Where the target has one process, this is its number. */
-const ONLY_PROCESS = 1;
+export const ONLY_PROCESS = 1;
 
 export class ThreadSelection {
   /** For `c`, `s` and their kin. */

@@ -216,8 +216,10 @@ export class MachineTarget implements Target {
     return this.#threads.list();
   }
 
-  whereabouts(thread: ThreadNumber): ThreadWhereabouts {
-    return { process: this.#threads.processOf(thread) ?? MACHINE_PROCESS, core: 0 };
+  whereabouts(thread: ThreadNumber): ThreadWhereabouts | undefined {
+    if (!this.#threads.has(thread)) return undefined;
+    const process = this.#threads.processOf(thread);
+    return process === undefined ? undefined : { process, core: 0 };
   }
 
   currentThread(): ThreadNumber {

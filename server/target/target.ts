@@ -343,8 +343,11 @@ export interface Target {
 
   /** In the order of `info threads`; never empty while the target lives. */
   threads(): Awaitable<readonly TargetThread[]>;
-  /** Where one of them is, for targets that know it without listing them all: each stop asks. */
-  whereabouts?(thread: ThreadNumber): ThreadWhereabouts;
+  /**
+   * Where one of them is, for targets that know it without listing them all: each stop asks. Undefined:
+   * there is no such thread.
+   */
+  whereabouts?(thread: ThreadNumber): ThreadWhereabouts | undefined;
   /** The threads that the CPU runs on: stable, whether or not the guest has threads yet. */
   currentThread(): Awaitable<ThreadNumber>;
 
