@@ -44,7 +44,8 @@ export function serveMachine(options: MachineToServe): ServedMachine {
     onNote: (note) => log.info(note),
   });
   const { image, imageName } = source;
-  const target = new MachineTarget({ machine, image, imageName, symbolFiles, onQuit });
+  const file = source.state === undefined ? { imagePath: imageName } : {};
+  const target = new MachineTarget({ machine, image, imageName, symbolFiles, onQuit, ...file });
   if (options.processes) wantProcesses(target);
   target.onStop((stop) => logStop(stop, log));
   return {

@@ -34,6 +34,8 @@ export interface ClientFeatures {
   processes: boolean;
   /** lldb's `QListThreadsInStopReply`. */
   threadsInStopReply: boolean;
+  /** It takes libraries from `qXfer:libraries` and has not read any yet. */
+  lacksLibraries: boolean;
   /** It has had an answer to `g`, and knows from it how long gdb's register block is. */
   knowsRegisterBlock: boolean;
   /** `Qqemu.PhyMemMode:1`: memory packets carry physical addresses. */
@@ -51,6 +53,7 @@ export function unknownClient(): ClientFeatures {
     hexErrorStrings: false,
     processes: false,
     threadsInStopReply: false,
+    lacksLibraries: false,
     knowsRegisterBlock: false,
     physicalMemory: false,
   };

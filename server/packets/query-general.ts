@@ -13,6 +13,8 @@ import { PACKET_SIZE } from './packet-context.ts';
 const PROCESS_FEATURES = ['fork-events+', 'vfork-events+', 'exec-events+'];
 /** A process's libraries are the kernel; see qxfer.ts. */
 const LIBRARIES = 'qXfer:libraries-svr4:read+';
+/** Announced to lldb, which sends no `swbreak+`: gdb would take a file of this host for the target's. */
+const LLDB_LIBRARIES = 'qXfer:libraries:read+';
 const LARGEST_SYSTEM_CALL = 0xffff_ffff;
 const MOST_SYSTEM_CALLS = 4096;
 
@@ -42,7 +44,9 @@ export const queries: PacketChapter = {
         const ofProcesses = client.processes
           ? [...PROCESS_FEATURES, LIBRARIES].filter((feature) => !announcements.includes(feature))
           : [];
-        const announced = [size, ...features, ...ofProcesses, ...announcements];
+        client.lacksLibraries = context.target.hostImage !== undefined && !client.swbreak;
+        const ofLldb = client.lacksLibraries ? [LLDB_LIBRARIES] : [];
+        const announced = [size, ...features, ...ofProcesses, ...ofLldb, ...announcements];
         return reply.text(announced.join(';'));
       },
     }),

@@ -17,6 +17,8 @@ interface TransferObject {
   readonly annex: string;
   readonly purpose: string;
   readonly isOffered?: (target: Target) => boolean;
+  /** False: `qSupported` tells some clients only. */
+  readonly isAnnounced?: false;
   /** The whole object; undefined: no such annex. */
   readonly read: (annex: string, context: PacketContext) => Awaitable<string | undefined>;
 }
@@ -29,7 +31,7 @@ function defineTransfer(transfer: TransferObject): PacketDefinition {
     name,
     syntax: `${name}:${transfer.annex}:offset,length`,
     purpose: transfer.purpose,
-    announcement: `${name}+`,
+    ...(transfer.isAnnounced === false ? {} : { announcement: `${name}+` }),
     ...isOffered,
     async handle(fields, context) {
       fields.expect(':');
@@ -113,6 +115,18 @@ function librariesXml(libraries: readonly TargetLibrary[]): string {
   return `<library-list-svr4 version="1.0">\n${lines.join('')}</library-list-svr4>\n`;
 }
 
+/**
+ * GDB manual, "Library List Format", for lldb, which makes a file of its own host the program of it. lldb 14
+ * reads the list again for the same stop, and would then forget where it has put the sections.
+ */
+function hostImageXml({ target: { hostImage: image }, client }: PacketContext): string {
+  const isFirst = client.isLldb && client.lacksLibraries;
+  client.lacksLibraries = false;
+  if (image === undefined || !isFirst) return '<library-list></library-list>\n';
+  const section = `<section address="0x${image.address.toString(16)}"/>`;
+  return `<library-list><library name="${xmlText(image.path)}">${section}</library></library-list>\n`;
+}
+
 /** Processes have the kernel besides their programs, and not one another's symbols. */
 function librariesOf(
   { libraries = [], processes }: Target,
@@ -166,6 +180,14 @@ export const qxfer: PacketChapter = {
       isOffered: (target) => target.libraries !== undefined || target.processes?.isActive === true,
       read: (annex, { target, selection }) =>
         annex === '' ? librariesXml(librariesOf(target, selection.process)) : undefined,
+    }),
+    defineTransfer({
+      object: 'libraries',
+      annex: '',
+      purpose: "the kernel's file on the server's host, for lldb that was given none",
+      isOffered: (target) => target.hostImage !== undefined,
+      isAnnounced: false,
+      read: (annex, context) => (annex === '' ? hostImageXml(context) : undefined),
     }),
     defineTransfer({
       object: 'osdata',

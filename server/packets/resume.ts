@@ -5,8 +5,9 @@
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { FieldReader } from '../rsp/field-reader.ts';
 import { littleEndian64 } from '../rsp/hex.ts';
-import { reply, type Reply } from '../rsp/reply.ts';
+import { reply, type ImmediateReply, type Reply } from '../rsp/reply.ts';
 import type { ThreadId } from '../rsp/thread-id.ts';
+import { whenKnown } from '../target/awaitable.ts';
 import type { ResumeAction, TargetStop, ThreadResume } from '../target/target.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import type { PacketContext } from './packet-context.ts';
@@ -156,6 +157,12 @@ function wholeOf(
   return typeof process === 'number' ? { threads: 'all', process } : { threads: 'all' };
 }
 
+/** `library` has lldb read `qXfer:libraries`; once, when it attaches. */
+function withLibraries(answer: ImmediateReply, { client }: PacketContext): ImmediateReply {
+  const isTold = client.isLldb && client.lacksLibraries && answer.kind === 'text';
+  return isTold && answer.text.startsWith('T') ? reply.text(`${answer.text}library:1;`) : answer;
+}
+
 export const resuming: PacketChapter = {
   title: 'Running and stopping',
   packets: [
@@ -166,7 +173,9 @@ export const resuming: PacketChapter = {
       handle(fields, context) {
         fields.end();
         if (context.nonStop.isOn) return eventReply(context, context.nonStop.begin());
-        return stopReply(context, presentStop(context));
+        return whenKnown(stopReply(context, presentStop(context)), (answer) =>
+          withLibraries(answer, context),
+        );
       },
     }),
     definePacket({

@@ -16,6 +16,7 @@ import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { ThreadsView } from '../monitor/threads.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { SymbolTable } from '../symbols/symbol-table.ts';
+import { hostImage } from '../target/host-image.ts';
 import { bootPath, MachineFiles } from '../target/machine-files.ts';
 import {
   describeThread,
@@ -27,6 +28,7 @@ import { placeInWindow, windowPointers } from '../target/stack-windows.ts';
 import type {
   Breakpoint,
   BreakpointOwner,
+  HostImage,
   PhysicalMemoryAccess,
   StopCause,
   Target,
@@ -100,6 +102,8 @@ export class ProxyTarget implements Target {
     removeAllOf: (owner: BreakpointOwner) => this.removeWhere((entry) => entry.owner === owner),
   };
 
+  readonly hostImage?: HostImage;
+
   private readonly upstream: Upstream;
   private readonly ram: ProxyMemory;
   private readonly kernel: KernelAwareness | undefined;
@@ -154,7 +158,10 @@ export class ProxyTarget implements Target {
       forks: this.forks,
       symbols: this.symbols,
     });
-    if (image !== undefined) this.files = offeredFiles(image, this.kernel);
+    if (image === undefined) return;
+    this.files = offeredFiles(image, this.kernel);
+    const onHost = hostImage(image.name, readElf(image.content));
+    if (onHost !== undefined) this.hostImage = onHost;
   }
 
   /** Resolves when the stub has answered for the first time. */

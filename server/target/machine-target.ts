@@ -19,6 +19,7 @@ import { ConditionalStops } from './conditional-stops.ts';
 import { ExceptionCatches } from './exception-catches.ts';
 import { describeCaught, describeTripleFault } from './exception-text.ts';
 import { GuestProc } from './guest-proc.ts';
+import { hostImage } from './host-image.ts';
 import { KernelModeCalls, type SystemCallFilter } from './kernel-mode-calls.ts';
 import { MachineAgent } from './machine-agent.ts';
 import { MachineBreakpoints } from './machine-breakpoints.ts';
@@ -37,6 +38,7 @@ import { ProcessFiles } from './processes/process-files.ts';
 import { planResume } from './resume-plan.ts';
 import { StackWindows } from './stack-windows.ts';
 import type {
+  HostImage,
   MemoryRegion,
   MonitorRequest,
   MonitorResult,
@@ -67,6 +69,8 @@ export interface MachineTargetOptions {
   readonly image: Uint8Array;
   /** Its name or path on the host; debuggers see /boot/NAME. */
   readonly imageName: string;
+  /** The image's file, where it is one; see `hostImage`. */
+  readonly imagePath?: string;
   /** Modules that debuggers may read; see `bootPath`. Programs in the image are found there. */
   readonly files?: readonly OfferedFile[];
   /** Symbols beside the image's own. */
@@ -84,6 +88,7 @@ export class MachineTarget implements Target {
   readonly files: ProcessFiles;
   readonly osData: readonly OsDataTable[];
   readonly libraries?: readonly TargetLibrary[];
+  readonly hostImage?: HostImage;
   readonly tracepoints: MachineTracepoints;
   /** Absent: the server does not know this kernel's processes. */
   readonly processes?: MachineProcesses;
@@ -125,7 +130,7 @@ export class MachineTarget implements Target {
   #told: { readonly rip: bigint | undefined; readonly icount: bigint } | undefined;
 
   constructor(options: MachineTargetOptions) {
-    const { machine, image, symbolFiles = [] } = options;
+    const { machine, image, imagePath, symbolFiles = [] } = options;
     this.#machine = machine;
     const elf = readElf(image);
     const symbols = allSymbols(elf, symbolFiles);
@@ -150,6 +155,9 @@ export class MachineTarget implements Target {
     const { files, offer } = this.#offerFiles(options, elf, inferiors);
     this.files = files;
     if (offer.libraries.length > 0) this.libraries = offer.libraries;
+    // Symbols that the user has given go before those of the image.
+    const onHost = imagePath === undefined ? undefined : hostImage(imagePath, elf);
+    if (onHost !== undefined && symbolFiles.length === 0) this.hostImage = onHost;
     const processes = this.#findProcesses(inferiors, files);
     if (processes !== undefined) this.processes = processes;
     this.breakpoints = processes?.breakpoints ?? this.#breakpoints;

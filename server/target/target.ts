@@ -318,6 +318,14 @@ export interface TargetLibrary {
   readonly dynamicAddress?: bigint;
 }
 
+/** A file on the server's host that debuggers may read there, if they run there too. */
+export interface HostImage {
+  /** Absolute. */
+  readonly path: string;
+  /** Where its first loaded segment is. */
+  readonly address: bigint;
+}
+
 /** A table of `info os` (`qXfer:osdata`). */
 export interface OsDataTable {
   readonly name: string;
@@ -386,6 +394,8 @@ export interface Target {
   ) => Awaitable<Uint8Array>;
   /** The XML of `qXfer:memory-map`, in virtual addresses; outside it gdb reads nothing. */
   readonly memoryMap?: () => Awaitable<string>;
+  /** What the machine executes, for lldb without a file; absent: nothing that helps. */
+  readonly hostImage?: HostImage;
   readonly osData?: readonly OsDataTable[];
   /** Absent: there are none, and there is nothing to announce. */
   readonly libraries?: readonly TargetLibrary[];

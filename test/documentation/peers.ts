@@ -64,6 +64,7 @@ export const PEER_PACKETS: ReadonlyMap<string, PeerSupport> = new Map([
   ...each('qXfer:exec-file:read', NOT_QEMU),
   ...each('qXfer:memory-map:read', NONE),
   ...each('qXfer:libraries-svr4:read', ONLY_GDBSERVER),
+  ...each('qXfer:libraries:read', of(NO, YES)),
   ...each('vFile:setfs vFile:open vFile:pread vFile:close', NOT_QEMU),
   ...each('vFile:fstat vFile:readlink', ONLY_GDBSERVER),
   ...each('QTDP QTDPsrc QTDV QTro QTEnable QTDisable QTinit QTStart QTStop', ONLY_GDBSERVER),
@@ -78,6 +79,7 @@ export const PEER_PACKETS: ReadonlyMap<string, PeerSupport> = new Map([
   ...each('QThreadSuffixSupported QListThreadsInStopReply', ONLY_RR),
   ...each('QEnableErrorStrings qGDBServerVersion qHostInfo qProcessInfo jThreadsInfo', NONE),
   ...each('qSupportsDetachAndStayStopped qWatchpointSupportInfo qThreadStopInfo', of(NO, NO)),
+  ...each('qShlibInfoAddr', of(NO, NO)),
   ...each('qMemoryRegionInfo QSaveRegisterState QRestoreRegisterState', ONLY_RR),
 ]);
 
@@ -100,6 +102,8 @@ export const PACKETS_ELSEWHERE: readonly (readonly [string, PeerSupport])[] = [
 export const OUR_LIMITS: ReadonlyMap<string, string> = new Map([
   ['vAttach', 'refused in words'],
   ['qXfer:libraries-svr4:read', 'with `--symbols`'],
+  ['qXfer:libraries:read', 'to lldb'],
+  ['qShlibInfoAddr', 'to lldb'],
   ['k', 'detaches'],
   ['vKill', 'detaches'],
 ]);

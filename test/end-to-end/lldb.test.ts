@@ -1,7 +1,7 @@
 /** The real lldb: what it shows of the guest, and in how many packets. */
 import { describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
-import { lldb, monitorOfLldb } from './lldb.ts';
+import { lldb, lldbWith, monitorOfLldb } from './lldb.ts';
 import { requestsByStop, requestsOf } from './packet-trace.ts';
 import { servedKernel } from './served-kernel.ts';
 
@@ -31,11 +31,38 @@ describe.skipIf(missing('lldb-14'))('lldb', () => {
     expect(text).not.toMatch(/error:/);
   });
 
-  it('attaches in 17 packets, and shows the threads by name in none more', async () => {
+  it('attaches in 19 packets, and shows the threads by name in none more', async () => {
     await session('thread list', 'detach');
     const requests = requestsOf(kernel.server);
-    expect(requests.length, requests.join('\n')).toBeLessThanOrEqual(18);
+    expect(requests.length, requests.join('\n')).toBeLessThanOrEqual(20);
     expect(requests.at(-1)).toMatch(/^D/);
+  });
+
+  it("attaches without the kernel's file in 22 packets, and has its symbols and lines", async () => {
+    const text = await lldbWith([], kernel.server.address, 'thread list', 'image list', 'detach');
+    const requests = requestsOf(kernel.server);
+    expect(requests.length, requests.join('\n')).toBeLessThanOrEqual(23);
+    expect(text).toMatch(/frame #0: 0xf\w+ kernel\.elf`idle\(.*\) at main\.c:\d+/);
+    expect(text).toContain("name = 'init'");
+    expect(text).toMatch(/^\[ +0\] .*\/kernel\/images\/kernel\.elf/m);
+  });
+
+  it("breaks, unwinds and watches without the kernel's file", async () => {
+    const text = await lldbWith(
+      [],
+      kernel.server.address,
+      'breakpoint set -n sys_fork',
+      'continue',
+      'bt',
+      'finish',
+      'watchpoint set variable timer_ticks',
+      'continue',
+      'detach',
+    );
+    expect(text).toMatch(/frame #1: .*`syscall_dispatch\(.*at dispatch\.c:\d+/);
+    expect(text).toMatch(/Return value: \(int64_t\) \$0 = \d+/);
+    expect(text).toMatch(/old value: \d+\nnew value: \d+/);
+    expect(text).not.toMatch(/error:/);
   });
 
   /** What was asked at each stop after the first resume. */

@@ -4,10 +4,18 @@ import { collect } from './gdb.ts';
 const IMAGE = 'kernel/images/kernel.elf';
 
 /** Attaches with the kernel's file, runs the commands and quits: all that it printed. */
-export async function lldb(address: string, ...commands: string[]): Promise<string> {
+export function lldb(address: string, ...commands: string[]): Promise<string> {
+  return lldbWith([IMAGE], address, ...commands);
+}
+
+export async function lldbWith(
+  args: readonly string[],
+  address: string,
+  ...commands: string[]
+): Promise<string> {
   const script = [`gdb-remote ${address}`, ...commands, 'quit'];
   const options = script.flatMap((command) => ['-o', command]);
-  return (await collect('lldb-14', ['-x', '-b', ...options, IMAGE])).output;
+  return (await collect('lldb-14', ['-x', '-b', ...options, ...args])).output;
 }
 
 export function monitorOfLldb(line: string): string {
