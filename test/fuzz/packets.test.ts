@@ -7,7 +7,8 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { fingerprint } from '../machine/small-guest.ts';
 import { BesiegedSession } from './besieged-session.ts';
-import { Corpus, shapeOf } from './mutation.ts';
+import { Corpus, shapeOf, transitionsOf } from './mutation.ts';
+import { Progress } from './progress.ts';
 import { ALL_DEFINITIONS, KNOWN_KILLERS, anyPacket, packetOf } from './packet-grammar.ts';
 
 const INPUTS = Number(process.env['FUZZ_INPUTS'] ?? 20_000);
@@ -18,8 +19,6 @@ const MUTATED_INPUTS = INPUTS - GRAMMAR_INPUTS - RAW_INPUTS;
 /** After so many inputs that may write and run, the guest is a ruin that teaches nothing. */
 const INPUTS_PER_BOOT = 50_000;
 const MEMORY_BYTES = 32 << 20;
-/** What a long run may hold at its end beyond what it held when warm. */
-const MOST_GROWTH_BYTES = 64 << 20;
 
 /** Packets that write or run, by their first letters. */
 const CHANGES = /^([GPMXcsCSRkD]|vCont;|vKill|QRestore|qRcmd)/;
@@ -63,24 +62,22 @@ describe('under fuzzing, the server', () => {
   it(`answers ${MUTATED_INPUTS} mutated packets`, { timeout: 36_000_000 }, async () => {
     const seeds = [...fc.sample(anyPacket, { numRuns: 1000, seed: SEED }), ...KNOWN_KILLERS];
     const corpus = new Corpus(SEED, seeds.map(bytesOf));
-    const start = performance.now();
-    let warm = 0;
+    const progress = new Progress(INPUTS_PER_BOOT);
     for (let count = 1; count <= MUTATED_INPUTS; count++) {
       const input = drawMostlyHalted(corpus, count);
       const [answer] = await session.ask(input);
       if (answer !== undefined) {
-        corpus.learn(input, `${session.nameOf(input)} ${shapeOf(answer)}`);
+        corpus.learn(input, [`${session.nameOf(input)} ${shapeOf(answer)}`]);
       }
       if (count % INPUTS_PER_BOOT === 0) {
         await session.reconnect();
         session.reboot();
-        warm ||= process.memoryUsage().heapUsed;
-        report(count, start, corpus.seen);
       }
+      progress.done(count, corpus.seen);
     }
     await session.reconnect();
     expect(await session.ask(bytesOf('?'))).toEqual([expect.stringMatching(/^T/)]);
-    if (warm > 0) expect(process.memoryUsage().heapUsed - warm).toBeLessThan(MOST_GROWTH_BYTES);
+    expect(progress.isLevel()).toBe(true);
   });
 
   it(`lives through ${RAW_INPUTS} inputs of raw bytes`, { timeout: 36_000_000 }, async () => {
@@ -91,15 +88,18 @@ describe('under fuzzing, the server', () => {
       SEED,
       ['+', '-', '\x03', '$', '#', '$#00', '$*~#', '$}#5d', ...seeds].map(bytesOf),
     );
+    const progress = new Progress(INPUTS_PER_BOOT);
     for (let count = 1; count <= RAW_INPUTS; count++) {
       const input = corpus.draw();
       await session.pour(input);
-      corpus.learn(input, session.answers.slice(0, 4).map(shapeOf).join());
+      corpus.learn(input, transitionsOf(session.answers));
       if (count % 500 === 0) await session.reconnect();
       if (count % INPUTS_PER_BOOT === 0) session.reboot();
+      progress.done(count, corpus.seen);
     }
     await session.reconnect();
     expect(await session.ask(bytesOf('?'))).toEqual([expect.stringMatching(/^T/)]);
+    expect(progress.isLevel()).toBe(true);
   });
 });
 
@@ -110,13 +110,4 @@ function drawMostlyHalted(corpus: Corpus, count: number): Uint8Array {
     const isRun = RUNS.test(Buffer.from(input.subarray(0, 6)).toString('latin1'));
     if (!isRun || count % 32 === 0) return input;
   }
-}
-
-function report(count: number, start: number, behaviours: number): void {
-  const perSecond = Math.round((1000 * count) / (performance.now() - start));
-  const { heapUsed, rss } = process.memoryUsage();
-  const mib = (bytes: number): number => Math.round(bytes / (1 << 20));
-  process.stderr.write(
-    `${count} inputs, ${perSecond}/s, ${behaviours} behaviours, heap ${mib(heapUsed)} MiB, rss ${mib(rss)} MiB\n`,
-  );
 }

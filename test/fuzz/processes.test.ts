@@ -29,7 +29,7 @@ describe('under fuzzing, a session with processes', () => {
       const input = count % 3 === 0 ? corpus.draw() : Buffer.from(drawn(count), 'latin1');
       const [answer] = await session.ask(input);
       if (answer !== undefined) {
-        corpus.learn(input, `${session.nameOf(input)} ${shapeOf(answer)}`);
+        corpus.learn(input, [`${session.nameOf(input)} ${shapeOf(answer)}`]);
       }
       if (count % INPUTS_PER_CLIENT === 0) await session.reconnect();
       if (count % (5 * INPUTS_PER_CLIENT) === 0) session.reboot();
