@@ -13,9 +13,12 @@ const READY = '[INIT] forking a worker every second';
 const MIB = 1 << 20;
 /** The backlog of 64 MiB, and as much again for garbage that has not been collected. */
 const MOST_GROWTH_BYTES = 160 * MIB;
-const MOST_PACKETS = 5000;
+/** After so many packets there is nothing to do but to wait for the server. */
+const MOST_AT_SPEED = 5000;
+/** A starved server may take seconds; one that never drops the client is wrong. */
+const MOST_PATIENCE_MS = 60_000;
 
-describe('a client', { timeout: 60_000 }, () => {
+describe('a client', () => {
   let server: ServerProcess;
   let memoryBefore: number;
 
@@ -38,19 +41,22 @@ describe('a client', { timeout: 60_000 }, () => {
     return socket;
   }
 
-  /** Sends again and again, never reading, until the server has enough; how often it took it. */
-  async function flood(socket: Socket, bytes: Uint8Array): Promise<number> {
+  /**
+   * Sends again and again, never reading, until the server drops the client. How much that takes says
+   * nothing: a server that waits for the CPU leaves thousands of small packets to the kernel's buffers.
+   */
+  async function expectDrop(socket: Socket, bytes: Uint8Array): Promise<void> {
     socket.pause();
-    let sent = 0;
-    for (; !socket.destroyed && sent < MOST_PACKETS; sent++) {
+    const end = performance.now() + MOST_PATIENCE_MS;
+    for (let sent = 0; !socket.destroyed && performance.now() < end; sent++) {
       await Promise.race([new Promise((resolve) => socket.write(bytes, resolve)), sleep(1000)]);
-      if (sent % 8 === 0) await sleep(1);
+      if (sent % 8 === 0) await sleep(sent < MOST_AT_SPEED ? 1 : 50);
     }
-    return sent;
+    expect(socket.destroyed).toBe(true);
   }
 
   async function expectWarning(text: string): Promise<void> {
-    for (let wait = 0; !server.stderr.includes(text) && wait < 500; wait++) await sleep(10);
+    for (let wait = 0; !server.stderr.includes(text) && wait < 3000; wait++) await sleep(10);
     expect(server.stderr).toContain(text);
   }
 
@@ -60,7 +66,7 @@ describe('a client', { timeout: 60_000 }, () => {
     let heard = '';
     socket.on('data', (bytes: Buffer) => (heard += bytes.toString('latin1')));
     socket.write(encodePacket(Buffer.from('?')));
-    for (let wait = 0; !heard.includes('$T') && wait < 200; wait++) await sleep(10);
+    for (let wait = 0; !heard.includes('$T') && wait < 3000; wait++) await sleep(10);
     expect(heard).toContain('$T');
     socket.destroy();
     expect(server.stderr).not.toMatch(/internal error|Error:/);
@@ -71,8 +77,7 @@ describe('a client', { timeout: 60_000 }, () => {
   it('that asks for memory and never reads is dropped', async () => {
     const socket = await dial();
     socket.write(encodePacket(Buffer.from('QStartNoAckMode')));
-    const sent = await flood(socket, encodePacket(Buffer.from('mffffffff80101000,10000')));
-    expect(sent).toBeLessThan(MOST_PACKETS);
+    await expectDrop(socket, encodePacket(Buffer.from('mffffffff80101000,10000')));
     await expectWarning('the client does not read its replies');
     await expectHealth();
   });
@@ -81,16 +86,14 @@ describe('a client', { timeout: 60_000 }, () => {
     const socket = await dial();
     socket.write(encodePacket(Buffer.from('mffffffff80101000,10000')));
     await sleep(100);
-    const sent = await flood(socket, Buffer.alloc(64, '-'));
-    expect(sent).toBeLessThan(MOST_PACKETS);
+    await expectDrop(socket, Buffer.alloc(64, '-'));
     await expectHealth();
   });
 
   it('that asks faster than can be answered is dropped', async () => {
     const socket = await dial();
     const requests = Array.from({ length: 20_000 }, () => encodePacket(Buffer.from('qC')));
-    const sent = await flood(socket, Buffer.concat(requests));
-    expect(sent).toBeLessThan(MOST_PACKETS);
+    await expectDrop(socket, Buffer.concat(requests));
     await expectWarning('the client does not wait for replies');
     await expectHealth();
   });
