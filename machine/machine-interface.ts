@@ -26,8 +26,8 @@ export interface MachineOptions {
    * `block` compiles hot code, `step` executes instruction by instruction; the guest sees no difference.
    */
   readonly engine?: EngineKind;
-  /** When the block engine compiles; the guest sees no difference. Left out: as is best. */
-  readonly hotness?: Hotness;
+  /** When the block engine compiles; the guest sees no difference. Left out or undefined: as is best. */
+  readonly hotness?: Hotness | undefined;
   /** Milliseconds, from any moment on: only for what `describeJit` says of compiling. */
   readonly hostClock?: () => number;
   /**
