@@ -42,6 +42,7 @@ export function lldbReason({ cause, signal }: Halt): LldbReason {
     case 'breakpoint':
       return { signal, reason: 'breakpoint' };
     case 'step':
+    case 'no-resumed':
       return { signal, reason: 'trace' };
     case 'exception':
       return { signal, reason: 'exception', description: cause.description };

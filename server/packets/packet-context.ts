@@ -28,6 +28,8 @@ export interface ClientFeatures {
   multiprocess: boolean;
   swbreak: boolean;
   hwbreak: boolean;
+  /** It knows the stop reply `N`. */
+  noResumed: boolean;
   errorMessages: boolean;
   hexErrorStrings: boolean;
   /** It takes several processes and stops at their forks and execs, and the target offers them. */
@@ -49,6 +51,7 @@ export function unknownClient(): ClientFeatures {
     multiprocess: false,
     swbreak: false,
     hwbreak: false,
+    noResumed: false,
     errorMessages: false,
     hexErrorStrings: false,
     processes: false,

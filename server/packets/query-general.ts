@@ -34,12 +34,14 @@ export const queries: PacketChapter = {
         client.multiprocess = offered.has('multiprocess+');
         client.swbreak = offered.has('swbreak+');
         client.hwbreak = offered.has('hwbreak+');
+        client.noResumed = offered.has('no-resumed+');
         client.errorMessages = offered.has('error-message+');
         client.processes =
           context.target.processes?.isWanted === true &&
           [...PROCESS_FEATURES, 'multiprocess+'].every((feature) => offered.has(feature));
         const size = `PacketSize=${PACKET_SIZE.toString(16)}`;
         const features = ['multiprocess+', 'swbreak+', 'hwbreak+', 'error-message+'];
+        if (client.noResumed) features.push('no-resumed+');
         const { announcements } = context;
         const ofProcesses = client.processes
           ? [...PROCESS_FEATURES, LIBRARIES].filter((feature) => !announcements.includes(feature))

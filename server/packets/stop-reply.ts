@@ -21,6 +21,7 @@ export function stopReply(context: PacketContext, stop: TargetStop): Awaitable<I
     return reply.text(`W${byteText(stop.status)}${process}`);
   }
   if (stop.kind === 'process-exited') return exitReply(stop);
+  if (stop.cause.kind === 'no-resumed' && context.client.noResumed) return reply.text('N');
   // In non-stop mode gdb goes on with the thread that it has selected.
   if (!context.nonStop.isOn) context.selection.selectStopped(stop.thread);
   return whenKnown(threadStopText(context, stop.thread, stop), reply.text);
@@ -131,6 +132,7 @@ function causeFields(cause: StopCause, client: PacketContext['client']): string[
     case 'exec':
       return [`exec:${textToHex(cause.path)}`];
     case 'step':
+    case 'no-resumed':
     case 'interrupt':
     case 'reset':
     case 'exception':

@@ -390,7 +390,8 @@ export class MachineTarget implements Target {
         this.#told = { rip: this.#machine.readRegister('rip'), icount: this.#machine.icount };
         return end.stop;
       case 'step':
-        return this.#stopped(SIGNAL.SIGTRAP, { kind: 'step' }, thread);
+      case 'no-resumed':
+        return this.#stopped(SIGNAL.SIGTRAP, { kind: end.kind }, thread);
       case 'breakpoint': {
         this.#told = { rip: end.address, icount: this.#machine.icount };
         const isHardware = this.#breakpoints.isHardwareAt(end.address);

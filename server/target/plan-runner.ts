@@ -17,6 +17,8 @@ import { BREAKPOINT_KIND, type Breakpoint, type TargetStop, type ThreadNumber } 
 /** Ends of a slice that the debugger hears of: everything but budget and idle. */
 export type RunEnd =
   | Exclude<StopReason, { kind: 'budget' | 'idle' }>
+  /** What was resumed has ended. */
+  | { readonly kind: 'no-resumed' }
   /** Something has happened to a process that the debugger has. */
   | { readonly kind: 'process'; readonly stop: TargetStop };
 
@@ -79,6 +81,10 @@ export class PlanRunner {
   }
 
   runSlice(budget: number): SliceResult {
+    if (this.#isNobodyLeft()) {
+      this.#stopWaiting();
+      return { kind: 'ended', end: { kind: 'no-resumed' }, thread: this.#current() };
+    }
     if (this.#plan.kind === 'continue') return this.#continue(budget);
     const { thread, range } = this.#plan;
     if (this.#current() !== thread) return this.#awaitThread(thread, budget);
@@ -89,6 +95,11 @@ export class PlanRunner {
   /** Takes back what the run put into the machine. */
   dispose(): void {
     this.#stopWaiting();
+  }
+
+  #isNobodyLeft(): boolean {
+    const { named } = this.#plan;
+    return named !== undefined && !named.some((thread) => this.#parts.threads.has(thread));
   }
 
   #continue(budget: number): SliceResult {

@@ -16,15 +16,20 @@ export interface AddressRange {
   readonly end: bigint;
 }
 
+interface Resumed {
+  readonly isResumed: (thread: ThreadNumber) => boolean;
+  /** All that are resumed, where they were named one by one: there can be no new ones. */
+  readonly named: readonly ThreadNumber[] | undefined;
+}
+
 export type ResumePlan =
-  | { readonly kind: 'continue'; readonly isResumed: (thread: ThreadNumber) => boolean }
-  | {
+  | ({ readonly kind: 'continue' } & Resumed)
+  | ({
       readonly kind: 'step';
       readonly thread: ThreadNumber;
       /** Step on while rip is in it. */
       readonly range: AddressRange | undefined;
-      readonly isResumed: (thread: ThreadNumber) => boolean;
-    };
+    } & Resumed);
 
 /** Throws `RemoteError` when nothing is resumed. `current`: the thread on the CPU. */
 export function planResume(
@@ -35,14 +40,22 @@ export function planResume(
   if (threads.length === 0) throw new RemoteError(ERRNO.EINVAL, 'no thread to resume');
   const actionOf = (thread: ThreadNumber): ResumeAction | undefined =>
     threads.find((element) => names(element, thread, processOf))?.action;
-  const isResumed = (thread: ThreadNumber): boolean => actionOf(thread) !== undefined;
+  const resumed: Resumed = {
+    isResumed: (thread) => actionOf(thread) !== undefined,
+    named: allNamed(threads),
+  };
   const stepped = threads.find(({ action }) => action.kind !== 'continue');
-  if (stepped === undefined) return { kind: 'continue', isResumed };
+  if (stepped === undefined) return { kind: 'continue', ...resumed };
   const thread = stepped.threads === 'all' ? current : stepped.threads;
   const action = actionOf(thread);
-  if (action === undefined || action.kind === 'continue') return { kind: 'continue', isResumed };
+  if (action === undefined || action.kind === 'continue') return { kind: 'continue', ...resumed };
   const range = action.kind === 'range-step' ? action : undefined;
-  return { kind: 'step', thread, range, isResumed };
+  return { kind: 'step', thread, range, ...resumed };
+}
+
+function allNamed(elements: readonly ThreadResume[]): readonly ThreadNumber[] | undefined {
+  const named = elements.flatMap(({ threads }) => (threads === 'all' ? [] : [threads]));
+  return named.length === elements.length ? named : undefined;
 }
 
 /** The first element that names the thread counts. */

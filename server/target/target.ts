@@ -136,6 +136,8 @@ export type StopCause =
   | { readonly kind: 'step' }
   /** `interrupt()`, or a monitor command that halts. */
   | { readonly kind: 'interrupt' }
+  /** All threads that were resumed have ended; the thread of the stop is another one. */
+  | { readonly kind: 'no-resumed' }
   /** Halted before its first instruction or after a reset. */
   | { readonly kind: 'reset' }
   /** Control has entered a system call, or has come back from one. */

@@ -48,7 +48,7 @@ export class MachineProcesses implements TargetProcesses {
   readonly #inferiors: Inferiors;
   readonly #events: ProcessEvents;
   readonly #hold: CodeHold;
-  #plan: ResumePlan = { kind: 'continue', isResumed: () => true };
+  #plan: ResumePlan = { kind: 'continue', isResumed: () => true, named: undefined };
 
   constructor(parts: MachineProcessesParts) {
     this.#parts = parts;

@@ -390,8 +390,20 @@ describe('a machine with an Exo kernel', () => {
       return undefined;
     });
     const stop = await run(target, { threads: 4, action: { kind: 'step' } });
-    expect(stop).toMatchObject({ thread: 1, cause: { kind: 'step' } });
+    expect(stop).toMatchObject({ thread: 1, cause: { kind: 'no-resumed' } });
     expect(exo.machine.breakpoints.size).toBe(0);
+  });
+
+  it('ends a continue of threads that were named when the last of them is reaped', async () => {
+    threads();
+    exo.setCurrent(0);
+    exo.machine.program.set(0xffff_ffff_8030_0001n, (self) => {
+      if (self.icount > 100n) exo.setThreads([{ tid: 0, name: 'idle' }]);
+      self.jump(self.rip - 1n);
+      return undefined;
+    });
+    const stop = await run(target, { threads: 4, action: { kind: 'continue' } });
+    expect(stop).toMatchObject({ kind: 'stopped', thread: 1, cause: { kind: 'no-resumed' } });
   });
 
   it('reports an interrupt in the thread that was to be stepped', async () => {
