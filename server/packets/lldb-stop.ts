@@ -18,7 +18,7 @@ const LINE_BYTES = 512;
 const FRAME_BYTES = 16;
 /**
  * For a thread that waits: lldb unwinds its first frames, through what a switch or an interrupt has
- * saved (Exo's struct TrapFrame has 176 bytes).
+ * saved (all general registers and what the CPU pushes: 176 bytes).
  */
 const SMALL_FRAME_BYTES = 256;
 /** Of more threads than this a stop tells only the pcs: lldb asks for what it wants. */

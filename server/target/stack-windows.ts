@@ -1,7 +1,7 @@
 /**
  * The stacks of threads off the CPU at addresses of their own, for a client whose memory requests name no
- * thread and whose cache knows none (lldb): Exo's threads have their kernel stacks all at one linear
- * address, each in its own page tables.
+ * thread and whose cache knows none (lldb): a kernel may have all threads' stacks at one linear address,
+ * each in its own page tables.
  *
  *     0x0031_ff00_0001_3e68     0xffff_ff00_0001_3e68 as thread 0x31 sees it
  *
