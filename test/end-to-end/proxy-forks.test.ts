@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
 import { freePort, startProxy, startQemu, type Program } from './before-qemu.ts';
 import { collect, gdb } from './gdb.ts';
+import { lldbWith, monitorOfLldb } from './lldb.ts';
 import { READY } from './served-kernel.ts';
 import { MAIN } from './server-process.ts';
 
@@ -81,6 +82,57 @@ describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('forks before QEMU', () =>
     expect(printed[12]).toMatch(new RegExp(`^ *${number} +fork +tid 1 .* sound$`, 'm'));
     const rbx = /0x(\w+)/.exec(printed[6]!)![1]!.padStart(16, '0');
     expect(await shell('forks', number)).toMatch(new RegExp(`^rbx +0x${rbx} +0x${rbx} `, 'm'));
+  });
+
+  it("keeps conditions, watchpoints and breakpoints behind the fork's first instruction", async () => {
+    await startBoth([], '--record-forks');
+    const { printed, everything } = await session(
+      'break sys_fork if 0',
+      'tbreak sys_execve',
+      'continue',
+      'hbreak *sys_fork',
+      'continue',
+      'delete',
+      'watch timer_ticks',
+      'continue',
+      'delete',
+      'break *sys_fork+3',
+      'continue',
+      'delete',
+      'tbreak sys_fork',
+      'continue',
+      'finish',
+      'monitor forks',
+    );
+    expect(printed[3], everything).toContain('hit Temporary breakpoint 2, sys_execve');
+    expect(printed[5]).toContain('hit Breakpoint 3, sys_fork');
+    expect(printed[8]).toContain('hit Hardware watchpoint 4: timer_ticks');
+    expect(printed[11]).toContain('hit Breakpoint 5, sys_fork');
+    expect(printed[14]).toContain('hit Temporary breakpoint 6, sys_fork');
+    expect(printed[15]).toMatch(/Value returned is \$1 = \d+/);
+    const [, ...rows] = printed[16]!.trimEnd().split('\n');
+    const verdicts = rows.map((row) => row.split(/ {2,}/).at(-1));
+    expect(verdicts.length).toBeGreaterThan(40);
+    expect(verdicts.lastIndexOf('sound')).toBe(verdicts.indexOf('not recorded') - 1);
+    expect(new Set(verdicts)).toEqual(new Set(['sound', 'not recorded']));
+  });
+
+  it.skipIf(missing('lldb-14'))("serves lldb without the kernel's file", async () => {
+    await startBoth([], '--record-forks');
+    const text = await lldbWith(
+      [],
+      address,
+      'breakpoint set -n sys_fork',
+      'continue',
+      'thread step-inst',
+      'finish',
+      monitorOfLldb('forks'),
+      'detach',
+    );
+    expect(text).toMatch(/stop reason = breakpoint 1\.1\n.*kernel\.elf`sys_fork at process\.c/);
+    expect(text).toMatch(/stop reason = instruction step into/);
+    expect(text).toMatch(/Return value: \(int64_t\) \$0 = \d+/);
+    expect(text).toMatch(/^ *\d+ +fork +tid 1 pid 1 .* sound$/m);
   });
 
   it('names the bug of capture=stale, from the first fork on', async () => {
