@@ -33,6 +33,20 @@ export class CodePages {
     else this.map[physicalPage >>> 3]! &= ~bit;
   }
 
+  /** The numbers of all of them. */
+  list(): number[] {
+    const pages: number[] = [];
+    this.map.forEach((byte, index) => {
+      if (byte === 0) return;
+      for (let bit = 0; bit < 8; bit++) if ((byte & (1 << bit)) !== 0) pages.push(index * 8 + bit);
+    });
+    return pages;
+  }
+
+  clear(): void {
+    this.map.fill(0);
+  }
+
   listen(listener: CodeWriteListener): void {
     this.listeners.push(listener);
   }

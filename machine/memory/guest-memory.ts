@@ -8,6 +8,7 @@ import type { CpuState } from '../state/fields.ts';
 import { TLB_CONTEXT } from '../state/layout.ts';
 import { CodePages, type CodeWriteListener } from './code-pages.ts';
 import { DebugAccess } from './debug-access.ts';
+import { FetchTlb } from './fetch-tlb.ts';
 import { LinearAccess } from './linear-access.ts';
 import { PagingRegisters } from './paging-registers.ts';
 import { PendingEffects } from './pending-effects.ts';
@@ -40,6 +41,7 @@ export class GuestMemory {
   readonly debug: DebugAccess;
   readonly translator: Translator;
   private readonly tlb: Tlb;
+  private readonly fetchTlb = new FetchTlb();
   private readonly codePages: CodePages;
   private readonly watchpoints = new Watchpoints();
   private readonly pending: PendingEffects;
@@ -115,11 +117,26 @@ export class GuestMemory {
     const low = Number(linear & 0xffff_ffffn);
     const high = Number((linear >> 32n) & 0xffff_ffffn);
     if (!this.translator.isCanonical(high)) return fault(VECTOR.GP, 0);
-    const context = this.registers.contextAt(this.state.cpl);
-    const physical = this.translator.translate(low, high, 'execute', context);
-    if (this.translator.walk.pageBytes === HUGE_PAGE) this.hasHugeCode = true;
-    if (physical >= 0) return physical as PhysicalAddress;
-    return pageFault(linearAddress(linear), this.translator.errorCode);
+    const { cpl } = this.state;
+    const known = this.fetchTlb.find(cpl, low, high);
+    if (known !== undefined) return (known + (low & (PAGE_SIZE - 1))) as PhysicalAddress;
+    const { translator } = this;
+    const physical = translator.translate(low, high, 'execute', this.registers.contextAt(cpl));
+    if (translator.walk.pageBytes === HUGE_PAGE) this.hasHugeCode = true;
+    if (physical < 0) return pageFault(linearAddress(linear), translator.errorCode);
+    this.noteFetch(cpl, low, high);
+    return physical as PhysicalAddress;
+  }
+
+  /** The walk has just found the page, for an instruction. */
+  private noteFetch(cpl: number, low: number, high: number): void {
+    if (this.fetchTlb.isFull) {
+      this.fetchTlb.flush();
+      // What has been found with one of them must be found again.
+      this.state.mapGeneration = (this.state.mapGeneration + 1) >>> 0;
+    }
+    const { frame, pageBytes } = this.translator.walk;
+    this.fetchTlb.add(cpl, low, high, frame, pageBytes);
   }
 
   /** `physicalPage` is a page number (address >> 12). From now on stores to it are reported. */
@@ -150,8 +167,10 @@ export class GuestMemory {
     }
   }
 
+  /** CR3 and the paging bits; whoever calls it counts `mapGeneration`. */
   flushTlb(): void {
     this.tlb.flush();
+    this.fetchTlb.flush();
   }
 
   /** INVLPG. */
@@ -162,6 +181,7 @@ export class GuestMemory {
   /** INVLPG of an address in halves. */
   invalidateHalves(linearLow: number, linearHigh: number): void {
     this.tlb.invalidatePage(linearLow, linearHigh);
+    this.fetchTlb.invalidatePage(linearLow, linearHigh);
   }
 
   /** To be called whenever CPL, CR4.SMAP or RFLAGS.AC have changed. */
@@ -180,15 +200,19 @@ export class GuestMemory {
       watch,
       register: owner as number,
     }));
-    return { tlb: this.tlb.save(), watchHits };
+    const { tlb, fetchTlb, codePages } = this;
+    return { tlb: tlb.save(), fetches: fetchTlb.save(), codePages: codePages.list(), watchHits };
   }
 
   /**
    * Puts it back after a flush, the guest's watches being set. While a debugger watches something the
    * TLB stays empty: it was filled without it. Throws an Error for what was never saved.
    */
-  loadTranslations({ tlb, watchHits }: SavedTranslations): void {
+  loadTranslations({ tlb, fetches, codePages, watchHits }: SavedTranslations): void {
     if (!this.watchpoints.hasDebuggers) this.tlb.load(tlb, this.physical.ramBytes);
+    this.fetchTlb.load(fetches);
+    this.hasHugeCode ||= this.fetchTlb.hasHuge;
+    for (const page of codePages) this.codePages.set(page, true);
     this.pending.restoreHits(
       watchHits.map(({ address, watch, register }) => {
         return { address, watch, owner: register as Watch['owner'] };
@@ -202,7 +226,8 @@ export class GuestMemory {
     this.ramWritten(0 as PhysicalAddress, this.physical.ramBytes);
     this.takeWatchHits();
     this.takeGuestWatchHits();
-    this.tlb.flush();
+    this.flushTlb();
+    this.codePages.clear();
     this.physical.ram.fill(0);
     this.setGuestWatches([]);
     this.state.tlbContext = TLB_CONTEXT.user;

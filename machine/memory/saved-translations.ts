@@ -13,9 +13,20 @@ export interface SavedTlb {
   readonly huge: readonly number[];
 }
 
-/** The TLB, and the hits of DR0–DR3 that the guest has not been told of yet. */
+/** Of the page of each number the physical address of its frame; regions as in `SavedTlb`. */
+export interface SavedFetchTlb {
+  readonly supervisor: readonly (readonly [page: number, frame: number])[];
+  readonly user: readonly (readonly [page: number, frame: number])[];
+  readonly large: readonly number[];
+  readonly huge: readonly number[];
+}
+
+/** The TLBs, which stores walk all the same, and the hits of DR0–DR3 not told to the guest yet. */
 export interface SavedTranslations {
   readonly tlb: SavedTlb;
+  readonly fetches: SavedFetchTlb;
+  /** Pages of RAM from which instructions have been decoded: stores to them are not in the TLB. */
+  readonly codePages: readonly number[];
   readonly watchHits: readonly {
     readonly address: bigint;
     readonly watch: WatchKind;

@@ -203,6 +203,8 @@ export class StepEngine implements RecordEngine {
     }
     const record = this.resolve(key);
     if (isFault(record)) return record;
+    // The fetch may have counted it.
+    this.updateLookupTag(key);
     this.quads[entry / 8] = state.rip;
     this.words[entry / 4 + 2] = record;
     this.words[entry / 4 + 3] = state.lookupTag;

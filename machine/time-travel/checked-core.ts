@@ -5,7 +5,13 @@
 import type { SavedClock } from '../clock/event-queue.ts';
 import type { DeviceState } from '../devices/device-state.ts';
 import type { StateValue } from '../devices/device.ts';
-import type { SavedTlb, SavedTlbEntry, SavedTranslations } from '../memory/saved-translations.ts';
+import { MOST_FETCH_ENTRIES } from '../memory/fetch-tlb.ts';
+import type {
+  SavedFetchTlb,
+  SavedTlb,
+  SavedTlbEntry,
+  SavedTranslations,
+} from '../memory/saved-translations.ts';
 import type { WatchKind } from '../stop-reason.ts';
 import type { CoreState, SavedCpu, SavedDevice } from './machine-state.ts';
 import { StateError } from './state-error.ts';
@@ -18,6 +24,8 @@ const MOST_HITS = 10_000;
 const MOST_SLOTS = 6144;
 /** Large pages that have been used since the last flush. */
 const MOST_REGIONS = 2 ** 20;
+/** Of 4 KiB in 2 GiB. */
+const MOST_PAGES = 2 ** 19;
 const MOST_TICKS = 1n << 72n;
 
 /** Throws `StateError`, one line that names the place. */
@@ -55,9 +63,11 @@ function deviceOf(value: StateValue): SavedDevice {
   return { name, version: integer(device['version'], name), state };
 }
 
-function translationsOf({ tlb, watchHits }: DeviceState): SavedTranslations {
+function translationsOf({ tlb, fetches, codePages, watchHits }: DeviceState): SavedTranslations {
   return {
     tlb: tlbOf(record(tlb, 'tlb')),
+    fetches: fetchTlbOf(record(fetches, 'fetches')),
+    codePages: list(codePages, 'code pages', MOST_PAGES).map((item) => integer(item, 'code pages')),
     watchHits: list(watchHits, 'watch hits', MOST_HITS).map((item) => {
       const hit = record(item, 'watch hits');
       const address = ticks(hit['address'], 'watch hits');
@@ -85,12 +95,29 @@ function tlbOf(tlb: DeviceState): SavedTlb {
   };
 }
 
+function fetchTlbOf(tlb: DeviceState): SavedFetchTlb {
+  const entries = (value: StateValue | undefined): SavedFetchTlb['user'] =>
+    list(value, 'fetches', MOST_FETCH_ENTRIES).map((item) => {
+      const [page, frame] = list(item, 'fetches', 2);
+      return [safeInteger(page, 'fetches'), safeInteger(frame, 'fetches')];
+    });
+  return {
+    supervisor: entries(tlb['supervisor']),
+    user: entries(tlb['user']),
+    large: regions(tlb['large']),
+    huge: regions(tlb['huge']),
+  };
+}
+
 /** Numbers of 2 MiB and 1 GiB pieces of the linear address space. */
 function regions(value: StateValue | undefined): number[] {
-  return list(value, 'tlb', MOST_REGIONS).map((item) => {
-    if (typeof item === 'number' && Number.isSafeInteger(item) && item >= 0) return item;
-    throw new StateError('tlb: no number of a large page');
-  });
+  return list(value, 'tlb', MOST_REGIONS).map((item) => safeInteger(item, 'tlb'));
+}
+
+/** The number of a page: 52 bits. */
+function safeInteger(value: StateValue | undefined, place: string): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new StateError(`${place}: the number of a page expected`);
 }
 
 function record(value: StateValue | undefined, place: string): DeviceState {

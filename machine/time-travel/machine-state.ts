@@ -6,10 +6,8 @@
  * The TLB because correct guests can tell: a kernel may clear an accessed bit and leave the TLB as it
  * is (Intel SDM 3A §4.10.2.3; Linux does), and then the bit comes back with the next walk and no
  * sooner. Emptying the TLB at a save would change the run that is saved, and at a load the one that
- * goes on. What is left out is where instructions were fetched from: the machine's decoded code is no
- * TLB of the architecture, it walks again whenever it has to. A guest could notice only by clearing
- * the accessed bit of a page that it executes, or by executing through a mapping that it has changed,
- * both without INVLPG and without a switch of CR3 since.
+ * goes on. For the same reason it holds where instructions are fetched from, and which pages have been
+ * code, as stores to those walk each time.
  *
  * Not the guest's, and not here: breakpoints, watches and catches of a debugger, compiled code, notes.
  */

@@ -94,35 +94,51 @@ describe.each(ENGINES)('with the %s engine', (engine) => {
   });
 });
 
-/**
- * Paging with 4 MiB pages; reads 0x400000, clears the accessed bit of its entry without INVLPG, reads it
- * again and then the entry into ecx.
- */
-const CLEARS_ACCESSED_BIT = [
+/** Paging with 4 MiB pages: 0x400000 upwards is an alias of physical 0 upwards. */
+const PAGING = [
   0xb8, 0x83, 0, 0, 0, 0xa3, 0, 0, 0x20, 0, 0xa3, 4, 0, 0x20, 0, 0xb8, 0, 0, 0x20, 0,
   0x0f, 0x22, 0xd8, 0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x10, 0x0f, 0x22, 0xe0,
   0x0f, 0x20, 0xc0, 0x0d, 0, 0, 0, 0x80, 0x0f, 0x22, 0xc0,
-  0xa1, 0, 0, 0x40, 0, 0x80, 0x25, 4, 0, 0x20, 0, 0xdf,
-  0x90, 0x8b, 0x1d, 0, 0, 0x40, 0, 0x8b, 0x0d, 4, 0, 0x20, 0, 0xf4,
 ]; // prettier-ignore
-const INSTRUCTIONS_BEFORE = 13;
-const NOTHING = { filled: [], entries: [], large: [], huge: [] };
+const PAGING_INSTRUCTIONS = 11;
+/** Clears the accessed bit of the alias's entry without INVLPG; then a place to save. */
+const CLEAR = [0x80, 0x25, 4, 0, 0x20, 0, 0xdf, 0x90];
+const ENTRY_TO_ECX_AND_HALT = [0x8b, 0x0d, 4, 0, 0x20, 0, 0xf4];
+const READ_ALIAS = [0xa1, 0, 0, 0x40, 0];
+const STACK_AND_ALIAS_OF_RET = [0xbc, 0, 0, 0x18, 0, 0xb8, 0x68, 0, 0x50, 0];
+const CALL_EAX = [0xff, 0xd0];
+const RET = [0xc3];
+const NO_TLB = { filled: [], entries: [], large: [], huge: [] };
+const NO_FETCHES = { supervisor: [], user: [], large: [], huge: [] };
+
+/** What the entry of the alias is at the end: of a guest that was saved before, and that begins there. */
+function aliasAfter(
+  code: readonly number[],
+  before: number,
+  empty: object,
+): (bigint | undefined)[] {
+  const machine = smallGuest([...PAGING, ...code], { engine: 'step' });
+  machine.run({ budget: PAGING_INSTRUCTIONS + before });
+  const state = machine.save();
+  const translations = { ...state.core.translations, ...empty };
+  const emptied = { ...state, core: { ...state.core, translations } };
+  const others = [state, emptied].map((from) => smallGuest([], { engine: 'step', state: from }));
+  return [machine, ...others].map((one) => {
+    expect(one.run({ budget: 10 }).kind).toBe('idle');
+    return one.readRegister('rcx');
+  });
+}
 
 describe('a state', () => {
-  it('holds the TLB, or a guest that clears accessed bits would see another one come back', () => {
-    const machine = smallGuest(CLEARS_ACCESSED_BIT, { engine: 'step' });
-    machine.run({ budget: INSTRUCTIONS_BEFORE });
-    const state = machine.save();
-    const entryAfter = (from: MachineState): bigint | undefined => {
-      const other = smallGuest([], { engine: 'step', state: from });
-      expect(other.run({ budget: 10 }).kind).toBe('idle');
-      return other.readRegister('rcx');
-    };
-    machine.run({ budget: 10 });
-    expect(machine.readRegister('rcx')).toBe(0x83n);
-    expect(entryAfter(state)).toBe(0x83n);
-    const translations = { ...state.core.translations, tlb: NOTHING };
-    expect(entryAfter({ ...state, core: { ...state.core, translations } })).toBe(0xa3n);
+  it('holds the TLB, or a guest that clears accessed bits would see one come back', () => {
+    const code = [...READ_ALIAS, ...CLEAR, ...READ_ALIAS, ...ENTRY_TO_ECX_AND_HALT];
+    expect(aliasAfter(code, 2, { tlb: NO_TLB })).toEqual([0x83n, 0x83n, 0xa3n]);
+  });
+
+  it('holds where instructions are fetched from, for the same reason', () => {
+    const calls = [...CALL_EAX, ...CLEAR, ...CALL_EAX];
+    const code = [...STACK_AND_ALIAS_OF_RET, ...calls, ...ENTRY_TO_ECX_AND_HALT, ...RET];
+    expect(aliasAfter(code, 5, { fetches: NO_FETCHES })).toEqual([0x83n, 0x83n, 0xa3n]);
   });
 
   it('holds what waits on the serial line, and a CPU that is halted', () => {
