@@ -181,6 +181,15 @@ static int64_t tell_time(uint64_t *time, uint64_t fractions_per_second) {
     return 0;
 }
 
+/* Seconds and nanoseconds, in which a debugger may break in. Empty loops are what a machine is fast at. */
+static int64_t sleep_for(const uint64_t *time) {
+    uint64_t end = time_stamp() + time[0] * 1000000000 + time[1];
+    while (time_stamp() < end) {
+        for (int turn = 0; turn < 10000; turn++) __asm__ volatile("");
+    }
+    return 0;
+}
+
 static int64_t fill_random(uint8_t *bytes, uint64_t length) {
     for (uint64_t index = 0; index < length; index++) bytes[index] = 0x5a + index;
     return length;
@@ -201,7 +210,9 @@ int64_t answer_system_call(uint64_t number, const struct arguments *arguments) {
     case 13: case 14: return 0; /* rt_sigaction, rt_sigprocmask */
     case 16: return 0; /* ioctl */
     case 20: return write_buffers((const struct buffer *)values[1], values[2]);
-    case 35: case 37: case 230: return 0; /* nanosleep, alarm, clock_nanosleep */
+    case 35: return sleep_for((const uint64_t *)values[0]); /* nanosleep */
+    case 37: return 0; /* alarm */
+    case 230: return values[1] == 0 ? sleep_for((const uint64_t *)values[2]) : -EINVAL; /* clock_nanosleep */
     case 39: case 186: return 1; /* getpid, gettid */
     case 60: case 231: end(values[0]);
     case 62: end(128 + values[1]); /* kill */
