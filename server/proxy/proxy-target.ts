@@ -183,8 +183,7 @@ export class ProxyTarget implements Target {
   }
 
   async currentThread(): Promise<ThreadNumber> {
-    const { current } = await this.guestNow();
-    return current === undefined ? CPU_THREAD : numberOfThread(current.tid);
+    return numberOnCpu(await this.guestNow());
   }
 
   state(): TargetState {
@@ -263,7 +262,7 @@ export class ProxyTarget implements Target {
     this.isPreparing = false;
     this.guest = undefined;
     if (this.isRunning && this.lossMessage !== '') {
-      this.halted(stopped(await this.currentThread(), SIGNAL.SIGTRAP, { kind: 'reset' }));
+      this.halted(stopped(await this.stoppedThread(), SIGNAL.SIGTRAP, { kind: 'reset' }));
     }
     return true;
   }
@@ -282,9 +281,8 @@ export class ProxyTarget implements Target {
     try {
       const cause = await this.forks.pass(await this.causeOf(reply, signal));
       if (cause === 'ours') return;
-      this.guest = undefined;
       const told = cause.kind === 'interrupt' ? SIGNAL.SIGINT : signal;
-      this.halted(stopped(await this.currentThread(), told, cause));
+      this.halted(stopped(await this.stoppedThread(), told, cause));
     } catch (error) {
       // Lost meanwhile: the new connection tells of a stop.
       if (!(error instanceof RemoteError)) throw error;
@@ -329,8 +327,16 @@ export class ProxyTarget implements Target {
     for (const listener of [...this.outputListeners]) listener(text);
   }
 
+  /** The thread of a stop that nobody has been told of yet. */
+  private async stoppedThread(): Promise<ThreadNumber> {
+    this.guest = this.readGuest();
+    return numberOnCpu(await this.guest);
+  }
+
+  /** Of a machine that stands only for our own record of a fork nothing is read: it is about to go on. */
   private async guestNow(): Promise<GuestNow> {
-    if (this.upstream.isResumed) return { current: undefined, threads: NO_THREADS };
+    const isMoving = this.isRunning || this.upstream.isResumed;
+    if (isMoving) return { current: undefined, threads: NO_THREADS };
     return (this.guest ??= this.readGuest());
   }
 
@@ -455,6 +461,10 @@ function offeredFiles(
   const executable = { path: bootPath(image.name), content: image.content };
   const path = readElf(image.content) === undefined ? undefined : executable.path;
   return new MachineFiles(path, [...(kernel?.programs ?? []), executable]);
+}
+
+function numberOnCpu({ current }: GuestNow): ThreadNumber {
+  return current === undefined ? CPU_THREAD : numberOfThread(current.tid);
 }
 
 function packetOf({ kind, address, lengthBytes }: Breakpoint): string {
