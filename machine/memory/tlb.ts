@@ -30,6 +30,12 @@ const FIRST_WORD = TLB_BASE / 4;
 const FILLED = TLB_FILLED_BASE / 4;
 const FILLED_COUNT = TLB_FILLED_COUNT / 4;
 
+/**
+ * More regions at once are forgotten with everything else: a guest can map one large page everywhere and
+ * run through it, which fills the same few slots again and again.
+ */
+export const MOST_REGIONS = 4096;
+
 export class Tlb {
   private readonly words: Uint32Array;
   /** 2 MiB and 1 GiB regions (by number) in which pieces of large pages have been filled. */
@@ -51,6 +57,7 @@ export class Tlb {
     high: number,
     translation: { readonly frame: number; readonly pageBytes: number },
   ): void {
+    if (this.largeRegions.size + this.hugeRegions.size >= MOST_REGIONS) this.flush();
     const slot = slotIndex(context, isWrite, low);
     if (this.words[slot] === EMPTY) {
       if (this.words[FILLED_COUNT] === TLB_FILLED_LIMIT) this.flush();

@@ -12,6 +12,8 @@ import type {
   SavedTlbEntry,
   SavedTranslations,
 } from '../memory/saved-translations.ts';
+import { MOST_REGIONS } from '../memory/tlb.ts';
+import { TLB_FILLED_LIMIT } from '../state/layout.ts';
 import type { WatchKind } from '../stop-reason.ts';
 import type { CoreState, SavedCpu, SavedDevice } from './machine-state.ts';
 import { StateError } from './state-error.ts';
@@ -20,10 +22,6 @@ import { StateError } from './state-error.ts';
 const MOST_EVENTS = 100;
 const MOST_DEVICES = 100;
 const MOST_HITS = 10_000;
-/** A slot for each entry of the TLB. */
-const MOST_SLOTS = 6144;
-/** Large pages that have been used since the last flush. */
-const MOST_REGIONS = 2 ** 20;
 /** Of 4 KiB in 2 GiB. */
 const MOST_PAGES = 2 ** 19;
 const MOST_TICKS = 1n << 72n;
@@ -84,8 +82,8 @@ function tlbOf(tlb: DeviceState): SavedTlb {
   const numbers = (value: StateValue | undefined, most: number): number[] =>
     list(value, 'tlb', most).map((item) => integer(item, 'tlb'));
   return {
-    filled: numbers(tlb['filled'], MOST_SLOTS),
-    entries: list(tlb['entries'], 'tlb', MOST_SLOTS).map((item): SavedTlbEntry => {
+    filled: numbers(tlb['filled'], TLB_FILLED_LIMIT),
+    entries: list(tlb['entries'], 'tlb', TLB_FILLED_LIMIT).map((item): SavedTlbEntry => {
       const [slot, low, high, frame, ...rest] = numbers(item, 4);
       if (frame === undefined || rest.length > 0) throw new StateError('tlb: half an entry');
       return [slot!, low!, high!, frame];
