@@ -24,11 +24,13 @@ import {
   numberOfThread,
   tidOfNumber,
 } from '../target/machine-threads.ts';
+import { guestTables } from '../target/os-data-tables.ts';
 import { placeInWindow, windowPointers } from '../target/stack-windows.ts';
 import type {
   Breakpoint,
   BreakpointOwner,
   HostImage,
+  OsDataTable,
   PhysicalMemoryAccess,
   StopCause,
   Target,
@@ -103,6 +105,8 @@ export class ProxyTarget implements Target {
   };
 
   readonly hostImage?: HostImage;
+  /** Absent: the image is not a kernel that we know. */
+  readonly osData?: readonly OsDataTable[];
 
   private readonly upstream: Upstream;
   private readonly ram: ProxyMemory;
@@ -149,15 +153,18 @@ export class ProxyTarget implements Target {
     const { upstream, registers } = this;
     const parts = { upstream, registers, walk: <Result>(walk: Walk<Result>) => this.walk(walk) };
     this.forks = new ForkRecorder(this.kernel, recordsForks === true, parts);
-    this.monitor = new ProxyMonitor({
-      upstream,
-      isRunning: () => this.isRunning,
-      halt: () => this.halt(),
+    const { symbols, forks, kernel } = this;
+    const lists = {
+      symbols,
       threads: () => this.threadsView(),
       processes: () => this.guestProcesses(),
-      forks: this.forks,
-      symbols: this.symbols,
-    });
+    };
+    const isRunning = (): boolean => this.isRunning;
+    const halt = (): Promise<void> => this.halt();
+    this.monitor = new ProxyMonitor({ upstream, isRunning, halt, forks, ...lists });
+    if (kernel !== undefined) {
+      this.osData = guestTables({ kernel, forks: () => forks.forks(), ...lists });
+    }
     if (image === undefined) return;
     this.files = offeredFiles(image, this.kernel);
     const onHost = hostImage(image.name, readElf(image.content));

@@ -5,13 +5,32 @@
  * come last, because gdb pads all to ten characters.
  */
 import type { MachineControl, MachineView } from '../../machine/index.ts';
-import type { GuestProcess, GuestThread } from '../awareness/awareness.ts';
+import type {
+  GuestProcess,
+  GuestSystemCall,
+  GuestThread,
+  KernelAwareness,
+  Listing,
+} from '../awareness/awareness.ts';
 import type { ForkEntry, Forks } from '../awareness/fork-journal.ts';
 import { forkVerdict } from '../awareness/fork-verdict.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
+import type { ThreadsView } from '../monitor/threads.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
+import type { Awaitable } from './awaitable.ts';
 import { numberOfThread } from './machine-threads.ts';
 import type { OsDataTable } from './target.ts';
+
+type CpuAndThreads = Omit<ThreadsView, 'isKernelKnown'>;
+
+/** A kernel that the server knows, as it is now: read from our machine or, by the proxy, a stub. */
+export interface GuestTables {
+  readonly kernel: Pick<KernelAwareness, 'systemCalls'>;
+  readonly symbols: SymbolTable;
+  readonly threads: () => Awaitable<CpuAndThreads>;
+  readonly processes: () => Awaitable<Listing<GuestProcess>>;
+  readonly forks: () => Awaitable<Forks | undefined>;
+}
 
 export interface OsDataSources {
   readonly machine: MachineView & Pick<MachineControl, 'describeDevices'>;
@@ -23,44 +42,59 @@ export interface OsDataSources {
 
 type Row = Readonly<Record<string, string>>;
 
-/** A kernel that the server does not know has its devices only. */
+/** Of our machine. A kernel that the server does not know has its devices only. */
 export function osDataTables(sources: OsDataSources): readonly OsDataTable[] {
   const { machine, guest, forks, symbols } = sources;
+  const { kernel } = guest;
   const devices = table('devices', "the machine's devices and their state", () =>
     machine.describeDevices().map(({ name, text }) => ({ device: name, state: text })),
   );
-  const { kernel } = guest;
   if (kernel === undefined || forks === undefined) return [devices];
+  const threads = () => {
+    guest.forget();
+    const register = (name: 'rip' | 'rsp'): bigint | undefined => machine.readRegister(name);
+    const currentTid = guest.currentThread()?.tid;
+    return { listing: guest.threads(), currentTid, register, symbols };
+  };
+  const processes = () => guest.processes();
+  return [...guestTables({ kernel, symbols, threads, processes, forks: () => forks }), devices];
+}
+
+/** Those that awareness of the kernel fills; what its image does not tell has no table. */
+export function guestTables(guest: GuestTables): readonly OsDataTable[] {
+  const { symbols } = guest;
+  const { systemCalls } = guest.kernel;
+  const calls = table('syscalls', "the guest kernel's system calls", () =>
+    systemCalls.map((call) => systemCallRow(call, symbols)),
+  );
   return [
-    table('threads', "the guest's threads", () => threadRows(sources)),
+    table('threads', "the guest's threads", async () => threadRows(await guest.threads())),
     table('processes', "the guest's processes", () => processRows(guest)),
-    table('forks', 'all forks since boot, newest first, with a verdict', () =>
-      forks
-        .entries()
-        .toReversed()
-        .map((entry) => forkRow(entry, symbols)),
-    ),
-    table('syscalls', "the guest kernel's system calls", () =>
-      kernel.systemCalls.map(({ number, name, handler }) => ({
-        number: `${number}`,
-        name,
-        handler: place(handler, symbols.describe(handler)),
-      })),
-    ),
-    devices,
+    table('forks', 'all forks since boot, newest first, with a verdict', async () => {
+      const entries = (await guest.forks())?.entries() ?? [];
+      return entries.toReversed().map((entry) => forkRow(entry, symbols));
+    }),
+    ...(systemCalls.length === 0 ? [] : [calls]),
   ];
 }
 
-function table(name: string, description: string, rows: () => readonly Row[]): OsDataTable {
-  return { name, description, rows: () => rows().map((row) => new Map(Object.entries(row))) };
+function table(
+  name: string,
+  description: string,
+  rows: () => Awaitable<readonly Row[]>,
+): OsDataTable {
+  const read = async () => (await rows()).map((row) => new Map(Object.entries(row)));
+  return { name, description, rows: read };
 }
 
-function threadRows({ machine, guest, symbols }: OsDataSources): Row[] {
-  guest.forget();
-  const current = guest.currentThread()?.tid;
-  return guest.threads().items.map((thread) => {
-    const isOnCpu = thread.tid === current;
-    const rip = isOnCpu ? machine.readRegister('rip') : thread.registers.get('rip');
+function systemCallRow({ number, name, handler }: GuestSystemCall, symbols: SymbolTable): Row {
+  return { number: `${number}`, name, handler: place(handler, symbols.describe(handler)) };
+}
+
+function threadRows({ listing, currentTid, register, symbols }: CpuAndThreads): Row[] {
+  return listing.items.map((thread) => {
+    const isOnCpu = thread.tid === currentTid;
+    const rip = isOnCpu ? register('rip') : thread.registers.get('rip');
     return threadRow(thread, isOnCpu, place(rip, symbols.describe(rip ?? 0n)));
   });
 }
@@ -79,10 +113,9 @@ function threadRow(thread: GuestThread, isOnCpu: boolean, at: string): Row {
   };
 }
 
-function processRows(guest: GuestView): Row[] {
-  guest.forget();
-  const threads = guest.threads().items;
-  return guest.processes().items.map((process) => {
+async function processRows(guest: GuestTables): Promise<Row[]> {
+  const threads = (await guest.threads()).listing.items;
+  return (await guest.processes()).items.map((process) => {
     const own = threads.filter(({ pid }) => pid === process.pid).map(({ tid }) => tid);
     return processRow(process, own.join(' '));
   });

@@ -58,6 +58,40 @@ describe.skipIf(missing('gdb', 'qemu-system-x86_64'))('exoscope proxy before QEM
     }
   });
 
+  it('fills the tables of info os that awareness can fill, and lists no other', async () => {
+    const { printed } = await session(
+      'tbreak sys_fork',
+      'continue',
+      'info os',
+      'info os threads',
+      'monitor threads',
+      'info os processes',
+      'info os forks',
+      'monitor forks',
+      'info os syscalls',
+      'info os devices',
+      'interpreter-exec mi "-info-os threads"',
+    );
+    const lines = (index: number): string[] => printed[index]!.trimEnd().split('\n');
+    const tables = lines(3).map((line) => line.split(' ')[0]);
+    expect(tables).toEqual(['Type', 'threads', 'processes', 'forks', 'syscalls']);
+    expect(printed[4]).toMatch(/^1 +0 +0 +kernel +ready +\d+ +idle +0x\w{16} <context_switch\S*>/m);
+    expect(printed[4]).toMatch(
+      /^2 +1 +1 +kernel +running +\d+ +init +0x\w{16} <sys_fork(\+\d+)?> /m,
+    );
+    expect(lines(4)).toHaveLength(lines(5).length);
+    expect(printed[6]).toMatch(/^1 +0 +kernel +alive +\d+ +init +1 *$/m);
+    const rows = lines(7);
+    const hint = 1;
+    expect(rows).toHaveLength(lines(8).length - hint);
+    expect(rows.at(-1)).toMatch(
+      /^1 +fork +2 +2 +3 +3 +0x\w+ <syscall_dispatch\+\d+> not recorded *$/,
+    );
+    expect(printed[9]).toMatch(/^57 +fork +0x\w{16} <sys_fork>/m);
+    expect(printed[10]).toContain('Can not fetch data now.');
+    expect(printed[11]).toMatch(/colhdr="thread"}.*col6="idle"/s);
+  });
+
   it("answers monitor threads by itself and passes the rest on to QEMU's monitor", async () => {
     const { printed } = await session(
       'tbreak sys_fork',
