@@ -30,7 +30,7 @@ export function comparisonRows(): string[][] {
   );
   target.dispose();
   const elsewhere = PACKETS_ELSEWHERE.filter(([name]) => !names.has(name)).map(
-    ([name, support]) => ({ name, cells: cellsOf('no', support) }),
+    ([name, support]) => ({ name, cells: cellsOf(OUR_LIMITS.get(name) ?? 'no', support) }),
   );
   const behaviour = BEHAVIOUR.map(([what, ours, support]) => [what, ...cellsOf(ours, support)]);
   return [...[...chapters, elsewhere].flatMap(groupedRows), ...behaviour];

@@ -106,6 +106,7 @@ export const OUR_LIMITS: ReadonlyMap<string, string> = new Map([
   ['qShlibInfoAddr', 'to lldb'],
   ['k', 'detaches'],
   ['vKill', 'detaches'],
+  ['QThreadEvents', 'no use: nothing runs while gdb would have it on'],
 ]);
 
 /** What no single packet shows. Ours are those that tests of this repository prove. */

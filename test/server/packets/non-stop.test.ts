@@ -85,6 +85,18 @@ describe('non-stop mode', () => {
     expect(client.notifications()).toEqual([]);
   });
 
+  it('needs no QThreadEvents: nothing runs from the first stop that is asked for on', async () => {
+    const client = await Client.attach();
+    expect(await client.ask('QThreadEvents:1')).toBe('');
+    await client.ask('vCont;c');
+    expect(client.isRunning).toBe(true);
+    await client.ask('vCont;t:p1.2');
+    expect(client.isRunning).toBe(false);
+    await client.ask('vStopped');
+    await client.ask('vCont;c:p1.1');
+    expect(client.isRunning).toBe(false);
+  });
+
   it('runs again when all threads are resumed that were told as stopped', async () => {
     const client = await Client.attach();
     expect(await client.ask('vCont;t:p1.2')).toBe('OK');
