@@ -116,10 +116,14 @@ export class SessionContext implements PacketContext {
     target.catchSystemCalls?.('none');
     await target.tracepoints?.debuggerLeft();
     seat.release(this.owner);
-    log.info({}, 'debugger detached');
-    const isToRun = options?.stayHalted !== true && onDetach === 'run';
-    if (isToRun) runUnattended(target);
-    else target.interrupt();
+    // A debugger that leaves waits for the answer, not for the machine to be on its way again.
+    this.afterReply(() => {
+      log.info({}, 'debugger detached');
+      if (!seat.isFree) return;
+      const isToRun = options?.stayHalted !== true && onDetach === 'run';
+      if (isToRun) runUnattended(target);
+      else target.interrupt();
+    });
   }
 
   runIfUnattended(): void {

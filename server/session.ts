@@ -113,6 +113,7 @@ export class Session {
     } catch (error) {
       this.log.error({ err: error }, 'detaching a vanished debugger failed');
     }
+    this.afterReply();
   }
 
   private take(event: FramingEvent): void {
@@ -198,10 +199,20 @@ export class Session {
     }
     if (this.isTracing()) this.trace('in', event.payload);
     const answer = await this.answer(event.payload);
-    if (this.isClosed()) return;
-    if (answer.kind === 'resumed') this.resume();
-    else if (answer.kind !== 'silent') this.send(answer);
-    this.context.runAfterReply();
+    if (!this.isClosed()) {
+      if (answer.kind === 'resumed') this.resume();
+      else if (answer.kind !== 'silent') this.send(answer);
+    }
+    this.afterReply();
+  }
+
+  /** What handlers have put off until the client has its answer, also if it is gone by now. */
+  private afterReply(): void {
+    try {
+      this.context.runAfterReply();
+    } catch (error) {
+      this.log.error({ err: error }, 'internal error after answering a packet');
+    }
   }
 
   /** Handlers end early here for the wrong client, a wrong packet, or an error of ours. */
@@ -262,7 +273,7 @@ export class Session {
   private async attach(): Promise<void> {
     const { seat, target } = this.options;
     seat.take(this);
-    this.log.info({}, 'debugger attached');
+    this.context.afterReply(() => this.log.info({}, 'debugger attached'));
     if (target.state().kind !== 'halted') await this.halt();
     if (this.context.client.processes) target.processes?.begin();
   }

@@ -17,7 +17,8 @@ export const NEW_SPACE: FrameSpace = {
   keep: () => undefined,
 };
 
-const SMALLEST_BYTES = 0x2_0000;
+/** Nearly all replies; a connection that reads little takes little. */
+const SMALLEST_BYTES = 0x1000;
 /** More than the largest packet of a server of ours; larger ones are not kept. */
 const LARGEST_KEPT_BYTES = 0x4_0000;
 
@@ -29,7 +30,8 @@ export class ReusedSpace implements FrameSpace {
   take(lengthBytes: number): Buffer {
     if (lengthBytes > LARGEST_KEPT_BYTES) return Buffer.allocUnsafe(lengthBytes);
     if (this.#bytes.length < lengthBytes) {
-      this.#bytes = Buffer.allocUnsafeSlow(Math.max(SMALLEST_BYTES, lengthBytes));
+      const doubled = Math.min(2 * this.#bytes.length, LARGEST_KEPT_BYTES);
+      this.#bytes = Buffer.allocUnsafeSlow(Math.max(SMALLEST_BYTES, doubled, lengthBytes));
     }
     return this.#bytes.subarray(0, lengthBytes);
   }

@@ -204,6 +204,31 @@ describe('the one debugger', () => {
     expect(harness.target.state().kind).toBe(state);
   });
 
+  it('lets the machine go on also when the debugger vanishes while its D is being handled', async () => {
+    const harness = new SessionHarness();
+    await harness.send('P10=0020000000000000');
+    await harness.send('Z0,1010,1');
+    harness.session.receive(frame('D'));
+    await harness.session.dispose();
+    await harness.answers();
+    expect(harness.target.state().kind).toBe('running');
+    expect(harness.target.inserted.size).toBe(0);
+  });
+
+  it('answers D before the machine goes on', async () => {
+    const harness = new SessionHarness();
+    await harness.send('P10=0020000000000000');
+    const resume = harness.target.resume.bind(harness.target);
+    let writtenBefore = '';
+    harness.target.resume = (threads) => {
+      writtenBefore = written(harness);
+      resume(threads);
+    };
+    await harness.send('D');
+    expect(writtenBefore).toMatch(/\$OK#9a$/);
+    expect(writtenBefore).toBe(written(harness));
+  });
+
   it('halts a running target whose debugger vanishes with --on-detach halt', async () => {
     const harness = new SessionHarness({ onDetach: 'halt' });
     await harness.send('P10=0020000000000000');
