@@ -228,7 +228,7 @@ export class GuestMemory {
     this.takeGuestWatchHits();
     this.flushTlb();
     this.codePages.clear();
-    this.physical.ram.fill(0);
+    this.physical.usedFrames.clear(this.physical.ram);
     this.setGuestWatches([]);
     this.state.tlbContext = TLB_CONTEXT.user;
     this.updateTlbContext();

@@ -7,6 +7,7 @@ import { PAGE_SHIFT, PAGE_SIZE, type PhysicalAddress } from '../addresses.ts';
 import type { Device } from '../devices/device.ts';
 import { Notes } from '../notes.ts';
 import { RAM_BASE } from '../state/layout.ts';
+import { UsedFrames } from './used-frames.ts';
 
 export class PhysicalMemory {
   readonly ramBytes: number;
@@ -16,6 +17,7 @@ export class PhysicalMemory {
   readonly frames: number;
   /** RAM as 32-bit words, borrowed: for the walk through the page tables. */
   readonly words: Uint32Array;
+  readonly usedFrames: UsedFrames;
   private readonly devices = new Map<number, Device>();
   private readonly notes: Notes;
 
@@ -25,6 +27,7 @@ export class PhysicalMemory {
     this.frames = ramBytes / PAGE_SIZE;
     this.ram = new Uint8Array(memory.buffer, RAM_BASE, ramBytes);
     this.words = new Uint32Array(memory.buffer, RAM_BASE, ramBytes / 4);
+    this.usedFrames = new UsedFrames(memory, ramBytes);
     this.notes = new Notes(note);
   }
 

@@ -31,7 +31,7 @@ export function saveState({ cpu, clock, devices }: SavedParts): Omit<MachineStat
     }),
     translations: cpu.memory.saveTranslations(),
   };
-  return { core, pages: savePages(cpu.memory.physical.ram) };
+  return { core, pages: savePages(cpu.memory.physical) };
 }
 
 /**

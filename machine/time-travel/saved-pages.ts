@@ -3,6 +3,7 @@
  * compresses or reads them needs more memory than that.
  */
 import { PAGE_SIZE } from '../addresses.ts';
+import type { PhysicalMemory } from '../memory/physical-memory.ts';
 import { StateError } from './state-error.ts';
 
 export const MOST_PAGES_IN_RUN = 256;
@@ -13,11 +14,9 @@ export interface PageRun {
   readonly bytes: Uint8Array;
 }
 
-const WORDS_PER_PAGE = PAGE_SIZE / 4;
-
 /** Copies of all pages that are not zero, ascending. */
-export function savePages(ram: Uint8Array): readonly PageRun[] {
-  const numbers = pagesInUse(ram);
+export function savePages({ ram, usedFrames }: PhysicalMemory): readonly PageRun[] {
+  const numbers = usedFrames.list();
   const runs: PageRun[] = [];
   for (let first = 0; first < numbers.length; first += MOST_PAGES_IN_RUN) {
     const some = numbers.slice(first, first + MOST_PAGES_IN_RUN);
@@ -41,23 +40,6 @@ export function loadPages(ram: Uint8Array, runs: Iterable<PageRun>): void {
       ram.set(bytes.subarray(index * PAGE_SIZE, (index + 1) * PAGE_SIZE), page * PAGE_SIZE);
     });
   }
-}
-
-/** Reading untouched pages costs the host no memory. */
-function pagesInUse(ram: Uint8Array): number[] {
-  const words = new Uint32Array(ram.buffer, ram.byteOffset, ram.length / 4);
-  const numbers: number[] = [];
-  for (let first = 0; first < words.length; first += WORDS_PER_PAGE) {
-    if (!isZero(words, first)) numbers.push(first / WORDS_PER_PAGE);
-  }
-  return numbers;
-}
-
-function isZero(words: Uint32Array, first: number): boolean {
-  for (let index = first; index < first + WORDS_PER_PAGE; index++) {
-    if (words[index] !== 0) return false;
-  }
-  return true;
 }
 
 function pageAt(ram: Uint8Array, page: number): Uint8Array {
