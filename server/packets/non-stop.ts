@@ -11,8 +11,20 @@
  * goes on when gdb has resumed all threads that it was told of: then what it shows of a stopped thread
  * holds. Only a step is made at once, because gdb steps over a breakpoint with all other threads stopped;
  * no stop is then told for one of those.
+ *
+ * So it is with processes as inferiors: a process that was stopped in the kernel cannot be held there
+ * while others go on, or what it has locked would stay so. A vfork is told as a fork: gdb 13 would stop
+ * all threads of the parent's process until it is done, and ends with an internal error (remote.c:6558)
+ * when it then finds a new thread, as the child is that it has let go.
  */
-import type { Target, TargetStop, ThreadNumber, ThreadResume } from '../target/target.ts';
+import type {
+  ProcessNumber,
+  Target,
+  TargetStop,
+  ThreadNumber,
+  ThreadResume,
+} from '../target/target.ts';
+import { ONLY_PROCESS } from './thread-selection.ts';
 
 /** A thread that gdb wanted to stop and that is no more. */
 interface Vanished {
@@ -26,17 +38,14 @@ const MOST_EVENTS = 4096;
 
 export type NonStopEvent = TargetStop | Vanished;
 
-/** Not with processes as inferiors: the stops of one would have to be told for the others, too. */
-export function offersNonStop({ isNonStop, processes }: Target): boolean {
-  return isNonStop === true && processes?.isWanted !== true && processes?.isActive !== true;
-}
-
 export class NonStop {
   readonly #target: Target;
   readonly #announce: () => void;
   #isOn = false;
-  /** Threads that the client knows as stopped. */
-  readonly #held = new Set<ThreadNumber>();
+  /** Threads that the client knows as stopped, each with its process. */
+  readonly #held = new Map<ThreadNumber, ProcessNumber>();
+  /** A process has ended that may have been the last one held: the machine waits to be let go. */
+  #hasLost = false;
   /** The first has been told and not been acknowledged; the others wait. */
   #events: NonStopEvent[] = [];
   /** What is being stepped, until the next stop. */
@@ -82,8 +91,8 @@ export class NonStop {
     if (state.kind === 'running') return undefined;
     const { stop } = state;
     if (stop.kind !== 'stopped') return (this.#events[0] = stop);
-    if (this.#held.size === 0) this.#held.add(stop.thread);
-    for (const thread of this.#held) {
+    if (this.#held.size === 0) this.#hold(stop.thread);
+    for (const thread of this.#held.keys()) {
       this.#events.push(thread === stop.thread ? stop : askedFor(thread));
     }
     return this.event;
@@ -92,7 +101,14 @@ export class NonStop {
   /** `vStopped`: the event has been taken. The next one, if there is one. */
   acknowledge(): NonStopEvent | undefined {
     this.#events.shift();
+    if (this.#events.length === 0 && this.#hasLost) this.#goOn();
     return this.event;
+  }
+
+  /** The client lets a process go. */
+  letGo(process: ProcessNumber): void {
+    if (!this.#isOn || !this.#lose(process)) return;
+    if (this.#events.length === 0) this.#goOn();
   }
 
   /** The target has halted by itself, or at somebody's wish. */
@@ -103,14 +119,20 @@ export class NonStop {
       return;
     }
     this.#halting?.();
-    if (stop.kind !== 'stopped') {
-      this.#held.clear();
+    if (stop.kind === 'exited') return this.#ended(stop);
+    if (stop.kind === 'process-exited') {
+      this.#lose(stop.process);
+      this.#hasLost = true;
       this.#tell(stop);
       return;
     }
     const thread = await this.#resumedThread(stop.thread);
-    this.#held.add(thread);
-    this.#tell({ ...stop, thread });
+    this.#hold(thread);
+    const { cause } = stop;
+    const isFork = cause.kind === 'fork' || cause.kind === 'vfork';
+    // gdb holds the child, too, until it lets it go or on.
+    if (isFork) this.#held.set(cause.child.thread, cause.child.process);
+    this.#tell({ ...stop, thread, cause: isFork ? { ...cause, kind: 'fork' } : cause });
   }
 
   /** What `vCont` asks for, while halted or running. */
@@ -118,23 +140,14 @@ export class NonStop {
     const isRunning = this.#target.state().kind === 'running';
     const underWay = this.#step;
     if (isRunning && !(await this.#halt())) return;
-    for (const { threads: named } of threads) {
-      if (named === 'all') this.#held.clear();
-      else this.#held.delete(named);
-    }
+    for (const resumed of threads) this.#release(resumed);
     const living = await this.#living();
     // After a power cycle gdb will not resume threads of the boot before.
-    for (const thread of this.#held) if (!living.has(thread)) this.#held.delete(thread);
+    for (const thread of this.#held.keys()) if (!living.has(thread)) this.#held.delete(thread);
     const asked = threads.find(({ action }) => action.kind !== 'continue');
     const step = asked ?? (isOneOf(living, underWay?.threads) ? underWay : undefined);
     if (step === undefined && this.#held.size > 0) return;
-    this.#step = step;
-    const others = {
-      threads: 'all',
-      except: [...this.#held],
-      action: { kind: 'continue' },
-    } as const;
-    this.#target.resume(step === undefined ? [others] : [step, others]);
+    this.#run(step);
   }
 
   /** `vCont;t`: halts the machine and tells a stop, without a signal, for each of the threads. */
@@ -143,7 +156,7 @@ export class NonStop {
     const living = await this.#living();
     for (const thread of threads) {
       if (this.#held.has(thread)) continue;
-      if (living.has(thread)) this.#held.add(thread);
+      if (living.has(thread)) this.#hold(thread);
       this.#tell(living.has(thread) ? askedFor(thread) : { kind: 'vanished', thread });
     }
   }
@@ -157,8 +170,51 @@ export class NonStop {
     const waiting = (await this.#target.threads()).filter(({ id }) => !this.#held.has(id));
     const thread = (waiting.find(({ isOnCpu }) => isOnCpu) ?? waiting[0])?.id;
     if (thread === undefined) return;
-    this.#held.add(thread);
+    this.#hold(thread);
     this.#tell({ ...askedFor(thread), signal: SIGINT });
+  }
+
+  /** The guest has ended: gdb must hear of the end of every process that it has. */
+  async #ended(stop: Extract<TargetStop, { kind: 'exited' }>): Promise<void> {
+    this.#held.clear();
+    this.#tell(stop);
+    const processes = new Set((await this.#target.threads()).map(({ process }) => process));
+    processes.delete(stop.process);
+    for (const process of processes) this.#tell({ ...stop, process });
+  }
+
+  #hold(thread: ThreadNumber): void {
+    const { processes } = this.#target;
+    this.#held.set(thread, processes?.isActive === true ? processes.of(thread) : ONLY_PROCESS);
+  }
+
+  #release({ threads, process }: Pick<ThreadResume, 'threads' | 'process'>): void {
+    for (const [thread, its] of this.#held) {
+      const isMeant = threads === 'all' ? (process ?? its) === its : threads === thread;
+      if (isMeant) this.#held.delete(thread);
+    }
+  }
+
+  /** The client has a process no longer. True: it was held. */
+  #lose(process: ProcessNumber): boolean {
+    const before = this.#held.size;
+    this.#release({ threads: 'all', process });
+    return this.#held.size < before;
+  }
+
+  /** Nothing that the client holds is left: what it takes for running is to run. */
+  #goOn(): void {
+    this.#hasLost = false;
+    const state = this.#target.state();
+    if (this.#held.size === 0 && state.kind === 'halted' && state.hasEnded !== true) this.#run();
+  }
+
+  #run(step?: ThreadResume): void {
+    this.#step = step;
+    this.#hasLost = false;
+    const except = [...this.#held.keys()];
+    const others = { threads: 'all', except, action: { kind: 'continue' } } as const;
+    this.#target.resume(step === undefined ? [others] : [step, others]);
   }
 
   /** Without telling; false: it stopped for a reason of its own meanwhile, which is told. */
@@ -186,6 +242,7 @@ export class NonStop {
 
   #reset(): void {
     this.#held.clear();
+    this.#hasLost = false;
     this.#events = [];
     this.#step = undefined;
   }

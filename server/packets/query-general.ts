@@ -6,7 +6,6 @@
 import { ERRNO } from '../rsp/errno.ts';
 import { reply } from '../rsp/reply.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
-import { offersNonStop } from './non-stop.ts';
 import { PACKET_SIZE } from './packet-context.ts';
 
 /** gdb has all of them; lldb 14 follows forks, but not execs, and takes one process for all. */
@@ -69,12 +68,12 @@ export const queries: PacketChapter = {
       syntax: 'QNonStop:0|1',
       purpose:
         'non-stop mode (1): stops are notifications, packets are answered while the target runs',
-      announcement: (target) => (offersNonStop(target) ? 'QNonStop+' : undefined),
+      announcement: (target) => (target.isNonStop === true ? 'QNonStop+' : undefined),
       handle(fields, context) {
         fields.expect(':');
         const isWanted = fields.length(1) === 1;
         fields.end();
-        if (isWanted && !offersNonStop(context.target)) {
+        if (isWanted && context.target.isNonStop !== true) {
           return reply.error(ERRNO.EINVAL, 'only all-stop mode is offered');
         }
         context.nonStop.turn(isWanted);

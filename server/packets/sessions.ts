@@ -14,7 +14,9 @@ async function detachProcess(fields: FieldReader, context: PacketContext): Promi
   const process = fields.length(0x7fff_ffff);
   await context.selection.matching({ process, thread: 'all' });
   const { processes } = context.target;
-  return processes?.isActive === true && processes.detach(process);
+  const areOthersLeft = processes?.isActive === true && processes.detach(process);
+  if (areOthersLeft) context.nonStop.letGo(process);
+  return areOthersLeft;
 }
 
 export const sessions: PacketChapter = {
@@ -87,6 +89,8 @@ export const sessions: PacketChapter = {
         const thread = processes.attach(process);
         if (thread === undefined) return reply.error(ERRNO.ESRCH, `no process ${process}`);
         context.selection.selectAttached(thread);
+        // gdb finds its threads by itself, and asks for their stops.
+        if (context.nonStop.isOn) return reply.ok;
         // Without registers: gdb has no description for this inferior yet and takes it for i386.
         return reply.text(`T00thread:${formatThreadId(process, thread, true)};`);
       },
