@@ -2,6 +2,7 @@
  * What happens when control reaches an address: a debugger's breakpoint stops, a hook only looks.
  * Both use the engine's breakpoints, which cost nothing elsewhere.
  */
+import type { HookRun } from './time-travel/machine-state.ts';
 import type { Engine } from './engine.ts';
 import type { ExecutionHook, MachineView, StopPredicate } from './machine-interface.ts';
 
@@ -106,6 +107,16 @@ export class ExecutionHooks {
     this.ranAt = icount;
     this.ranFor = linear;
     for (const hook of hooks) hook(view);
+  }
+
+  /** Where the hooks ran last, for a machine that is saved there and goes on from there. */
+  get lastRun(): HookRun {
+    return { linear: this.ranFor, icount: this.ranAt };
+  }
+
+  set lastRun({ linear, icount }: HookRun) {
+    this.ranFor = linear;
+    this.ranAt = icount;
   }
 
   reset(): void {

@@ -241,7 +241,8 @@ export class Machine implements MachineView, MachineControl {
   }
 
   save(): MachineState {
-    return { ...saveState(this.savedParts()), serial: this.serial.bytes() };
+    const lastHooks = this.hooks.lastRun;
+    return { ...saveState(this.savedParts()), serial: this.serial.bytes(), lastHooks };
   }
 
   restore(state: MachineState): void {
@@ -287,6 +288,7 @@ export class Machine implements MachineView, MachineControl {
     loadState(this.savedParts(), state);
     for (const byte of state.serial) this.serial.append(byte);
     this.loop.reset();
+    if (state.lastHooks !== undefined) this.hooks.lastRun = state.lastHooks;
   }
 
   private load(): void {

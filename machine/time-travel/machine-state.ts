@@ -36,10 +36,18 @@ export interface CoreState {
   readonly translations: SavedTranslations;
 }
 
+/** Where execution hooks ran last: they run once for each time that control comes there. */
+export interface HookRun {
+  readonly linear: bigint;
+  readonly icount: bigint;
+}
+
 export interface MachineState {
   readonly core: CoreState;
   /** What COM1 has sent since power-on, at most the last MiB. */
   readonly serial: Uint8Array;
   /** The pages of RAM that are not all zero. */
   readonly pages: Iterable<PageRun>;
+  /** For the same machine, whose hooks are the same; a file has none. */
+  readonly lastHooks?: HookRun;
 }

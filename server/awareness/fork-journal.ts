@@ -117,6 +117,22 @@ export class ForkJournal implements Forks {
     this.#complaints = new Set();
   }
 
+  /** All that is in the book now: calling it puts that back, with the guest's memory as it is now. */
+  remember(): () => void {
+    const entries = this.#entries.map((entry) => ({ ...entry }));
+    const open = this.#open.map((entry) => this.#entries.indexOf(entry));
+    const [perhapsForking, lastNumber] = [[...this.#perhapsForking], this.#lastNumber];
+    const [nextRecord, complaints] = [this.#nextRecord, [...this.#complaints]];
+    return () => {
+      this.#entries = entries.map((entry) => ({ ...entry }));
+      this.#open = open.flatMap((index) => this.#entries[index] ?? []);
+      this.#perhapsForking = new Set(perhapsForking);
+      this.#lastNumber = lastNumber;
+      this.#nextRecord = nextRecord;
+      this.#complaints = new Set(complaints);
+    };
+  }
+
   /** Control has reached a fork function; `registers` are those of `SIGHTED_REGISTERS`. */
   *sight(seen: Pick<ForkSighting, 'kind' | 'icount' | 'registers'>): Walk<void> {
     yield* this.readRecords();

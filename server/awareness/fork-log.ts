@@ -43,6 +43,11 @@ export class ForkLog implements Forks {
     this.#journal.clear();
   }
 
+  /** See `ForkJournal.remember`. */
+  remember(): () => void {
+    return this.#journal.remember();
+  }
+
   dispose(): void {
     for (const remove of this.#removers) remove();
   }

@@ -25,6 +25,7 @@ import { quitCommand } from './quit.ts';
 import { resetCommand } from './reset.ts';
 import { returnAddressesCommand } from './retaddr.ts';
 import { serialCommand } from './serial.ts';
+import { snapshotCommand } from './snapshot.ts';
 import { threadsCommand } from './threads.ts';
 import { translateCommand } from './translate.ts';
 import { watchIfCommand } from './watch-if.ts';
@@ -56,6 +57,7 @@ export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
   icountCommand,
   jitCommand,
   devicesCommand,
+  snapshotCommand,
   resetCommand,
   quitCommand,
 ]);

@@ -7,6 +7,7 @@ import type { Forks } from '../awareness/fork-journal.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
 import type { ConditionalStops } from '../target/conditional-stops.ts';
+import type { KeptStates } from '../target/kept-states.ts';
 import type { ExceptionCatches } from '../target/exception-catches.ts';
 import type { MonitorAccess } from '../target/target.ts';
 
@@ -28,6 +29,8 @@ export interface MonitorContext {
   readonly conditionalStops?: ConditionalStops;
   /** Whether the debugger has the guest's processes; absent: the server does not know them. */
   readonly processes?: { isWanted: boolean; readonly isActive: boolean };
+  /** The moments that can be gone back to; absent where the machine cannot be saved. */
+  readonly states?: Pick<KeptStates, 'list' | 'save' | 'load' | 'drop'>;
   /** Power cycle; a running machine goes on running. */
   reset(): void;
   /** Ends the server, when called; absent where that is not offered. */

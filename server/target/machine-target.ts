@@ -13,28 +13,28 @@ import { ForkLog } from '../awareness/fork-log.ts';
 import { GuestView } from '../awareness/guest-view.ts';
 import type { FaultRecord } from '../monitor/monitor-command.ts';
 import { MonitorCommands } from '../monitor/monitor-commands.ts';
-import { type ElfFile, readElf } from '../symbols/elf-file.ts';
+import { readElf } from '../symbols/elf-file.ts';
 import { allSymbols, type SymbolFile } from '../symbols/symbol-file.ts';
 import { ConditionalStops } from './conditional-stops.ts';
 import { ExceptionCatches } from './exception-catches.ts';
 import { describeCaught, describeTripleFault } from './exception-text.ts';
-import { GuestProc } from './guest-proc.ts';
 import { hostImage } from './host-image.ts';
+import { KeptStateError, KeptStates, type Recollection } from './kept-states.ts';
 import { KernelModeCalls, type SystemCallFilter } from './kernel-mode-calls.ts';
 import { MachineAgent } from './machine-agent.ts';
 import { MachineBreakpoints } from './machine-breakpoints.ts';
-import { bootPath, MachineFiles, type OfferedFile } from './machine-files.ts';
+import type { OfferedFile } from './machine-files.ts';
 import { MachineMemory } from './machine-memory.ts';
 import { MachinePump } from './machine-pump.ts';
 import { MachineRegisters } from './machine-registers.ts';
 import { MACHINE_PROCESS, MachineThreads, tidOfNumber } from './machine-threads.ts';
-import { offerSymbols, type SymbolOffer } from './offered-symbols.ts';
+import { offerFiles } from './offered-files.ts';
 import { osDataTables } from './os-data-tables.ts';
 import { PlanRunner, type RunEnd } from './plan-runner.ts';
 import { Inferiors } from './processes/inferiors.ts';
 import { MachineProcesses } from './processes/machine-processes.ts';
 import type { ProcessBreakpoints } from './processes/process-breakpoints.ts';
-import { ProcessFiles } from './processes/process-files.ts';
+import type { ProcessFiles } from './processes/process-files.ts';
 import { planResume } from './resume-plan.ts';
 import { StackWindows } from './stack-windows.ts';
 import type {
@@ -152,7 +152,7 @@ export class MachineTarget implements Target {
       own: forkTracepoint(kernel),
       readOnly: readOnlyRegions(elf),
     });
-    const { files, offer } = this.#offerFiles(options, elf, inferiors);
+    const { files, offer } = offerFiles({ ...options, elf, guest: this.#guest, inferiors });
     this.files = files;
     if (offer.libraries.length > 0) this.libraries = offer.libraries;
     // Symbols that the user has given go before those of the image.
@@ -181,6 +181,7 @@ export class MachineTarget implements Target {
       ...(this.processes === undefined ? {} : { processes: this.processes }),
       fault: () => (this.#pump.isRunning ? undefined : this.#fault),
       stopMessage: () => this.#stopMessage(),
+      ...(machine.restore === undefined ? {} : { states: this.#keptStates() }),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
     });
@@ -196,24 +197,6 @@ export class MachineTarget implements Target {
     const { processEventPoints: points } = kernel;
     const [machine, threads, breakpoints] = [this.#machine, this.#threads, this.#breakpoints];
     return new MachineProcesses({ machine, guest, points, threads, inferiors, breakpoints, files });
-  }
-
-  #offerFiles(
-    { machine, image, imageName, symbolFiles = [], files = [] }: MachineTargetOptions,
-    elf: ElfFile | undefined,
-    inferiors: Inferiors,
-  ): { readonly files: ProcessFiles; readonly offer: SymbolOffer } {
-    const offer = offerSymbols(imageName, elf, symbolFiles);
-    const programs = this.#guest.kernel?.programs ?? [];
-    const whole = { path: bootPath(imageName), content: image };
-    const executable = elf === undefined ? undefined : whole.path;
-    const hasProcesses = (): boolean => inferiors.isActive;
-    const guest = this.#guest;
-    const proc = new GuestProc({ machine, guest, executable, image: elf, hasProcesses });
-    const offered = [...programs, ...files, ...offer.files, whole];
-    const machineFiles = new MachineFiles(offer.executable, offered, proc);
-    const parts = { machineFiles, proc, inferiors, imageName, programs, symbolFiles, offer };
-    return { files: new ProcessFiles(parts), offer };
   }
 
   description(annex: string, client: 'gdb' | 'lldb' = 'gdb'): string | undefined {
@@ -341,13 +324,48 @@ export class MachineTarget implements Target {
     this.#machine.reset();
     this.#forks?.clear();
     this.tracepoints.powerCycled();
+    this.#jumped();
+    this.#pump.wake();
+    if (!this.#pump.isRunning) this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
+  }
+
+  /** The machine is elsewhere without having run there. */
+  #jumped(): void {
     this.#guest.forget();
     this.#kernelModeCalls?.reset();
     this.#told = undefined;
     this.#hasEnded = false;
     this.#fault = undefined;
-    this.#pump.wake();
-    if (!this.#pump.isRunning) this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
+  }
+
+  #keptStates(): KeptStates {
+    const leave = (): void => {
+      if (this.processes?.isActive === true) {
+        throw new KeptStateError(
+          'gdb has the processes as inferiors, and those of then are others: `processes-as-inferiors off`, and attach again',
+        );
+      }
+      // The time that an idle guest has slept has passed before it goes back.
+      this.#pump.wake();
+    };
+    return new KeptStates({ machine: this.#machine, recollect: () => this.#recollect(), leave });
+  }
+
+  /** What goes back with the machine; a running one goes on from there. */
+  #recollect(): Recollection {
+    const forks = this.#forks?.remember();
+    const frames = this.tracepoints.ownFrames();
+    const [told, hasEnded] = [this.#told, this.#hasEnded];
+    const recall = (): void => {
+      forks?.();
+      this.tracepoints.goneBack(frames);
+      this.#jumped();
+      if (this.#pump.isRunning) return;
+      this.#told = told;
+      this.#hasEnded = hasEnded;
+      this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'interrupt' });
+    };
+    return { bytes: frames?.bytes.length ?? 0, recall };
   }
 
   /** The thread that a stop in this one is told of: one that the debugger has and has resumed. */

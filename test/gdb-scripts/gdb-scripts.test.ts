@@ -204,11 +204,14 @@ describe.skipIf(missing('gdb'))('the line that monitor reset tells to type', () 
       'continue',
       'monitor reset',
       'thread 1',
-      'maintenance flush register-cache',
+      'maint flush dcache',
+      'maint flush register-cache',
       'print $pc',
       'info threads',
     );
-    expect(first.printed[3]).toMatch(/type: thread 1, then maintenance flush register-cache\n$/);
-    expect(first.printed[6]).toContain('multiboot_entry');
+    expect(first.printed[3]).toMatch(
+      /type: thread 1, then maint flush dcache, then maint flush register-cache\n$/,
+    );
+    expect(first.printed[7]).toContain('multiboot_entry');
   });
 });

@@ -28,7 +28,7 @@ import type {
 } from '../target.ts';
 import { BufferFull, type Collect, Collector } from './collector.ts';
 import { KeptFrame } from './kept-frame.ts';
-import { FRAME, TraceBuffer } from './trace-buffer.ts';
+import { FRAME, TraceBuffer, type SavedFrames } from './trace-buffer.ts';
 import { TraceFile } from './trace-file.ts';
 import { Tracepoint } from './tracepoint.ts';
 
@@ -213,6 +213,24 @@ export class MachineTracepoints implements TargetTracepoints {
   powerCycled(): void {
     if (this.#isOwn) this.#begin(true);
     else if (this.#startedAt !== undefined) this.#startedAt = this.#now();
+  }
+
+  /** The frames of the server's own trace, to be put back when the machine is; see `goneBack`. */
+  ownFrames(): SavedFrames | undefined {
+    return this.#isOwn ? this.#buffer.save() : undefined;
+  }
+
+  /** The machine has gone back: the server's own trace has the frames that it had there. */
+  goneBack(frames: SavedFrames | undefined): void {
+    if (!this.#isOwn || frames === undefined) {
+      this.powerCycled();
+      return;
+    }
+    this.#buffer.restore(frames);
+    for (const tracepoint of this.#tracepoints.values()) {
+      tracepoint.hits = frames.created;
+      tracepoint.bytes = frames.bytes.length;
+    }
   }
 
   #startOwn(): void {

@@ -19,6 +19,18 @@ export const BLOCK = { registers: 0x52, extra: 0x45, memory: 0x4d, variable: 0x5
 
 const FIRST_BYTES = 1 << 20;
 
+/** Frames as they were: see `TraceBuffer.save`. */
+export interface SavedFrames {
+  readonly bytes: Uint8Array;
+  readonly places: {
+    readonly first: number;
+    readonly seam: number | undefined;
+    readonly end: number;
+  };
+  readonly count: number;
+  readonly created: number;
+}
+
 export class TraceBuffer {
   /** Whether the oldest frames make room for new ones. */
   isCircular = false;
@@ -80,6 +92,25 @@ export class TraceBuffer {
     this.#view = new DataView(this.#bytes.buffer);
     this.#rewind();
     this.#created = 0;
+  }
+
+  /** A copy of all frames; between two frames. */
+  save(): SavedFrames {
+    const places = { first: this.#first, seam: this.#seam, end: this.#end };
+    const bytes = this.#bytes.slice(0, Math.max(this.#end, this.#seam ?? 0));
+    return { bytes, places, count: this.#count, created: this.#created };
+  }
+
+  /** Has these frames instead of its own; they must have fitted into its limit. */
+  restore({ bytes, places, count, created }: SavedFrames): void {
+    this.clear();
+    this.#bytes = bytes.slice();
+    this.#view = new DataView(this.#bytes.buffer);
+    this.#first = places.first;
+    this.#seam = places.seam;
+    this.#end = places.end;
+    this.#count = count;
+    this.#created = created;
   }
 
   /** Opens a frame; false: the buffer is full. */

@@ -305,8 +305,12 @@ describe('the other commands', () => {
   });
 
   it('reset ends with the line to type in gdb', () => {
-    expect(ask('reset').text).toMatch(/; type: maintenance flush register-cache\n$/);
-    expect(ask('reset', 'control', 3).text).toMatch(/type: thread 1, then maintenance flush/);
+    expect(ask('reset').text).toMatch(
+      /; type: maint flush dcache, then maint flush register-cache\n$/,
+    );
+    expect(ask('reset', 'control', 3).text).toMatch(
+      /type: thread 1, then maint flush dcache, then/,
+    );
     expect(resets).toBe(2);
   });
 
