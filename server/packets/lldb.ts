@@ -1,6 +1,7 @@
 /**
  * lldb's additions (lldb/docs/resources/lldbgdbremote.md). With these its `gdb-remote` needs 19 packets
- * to attach, 22 when it was given no file, and at a stop none or one instead of two to four per thread.
+ * to attach, 22 when it was given no file, 31 when its host has none, and at a stop none or one instead of
+ * two to four per thread.
  */
 import { ERRNO } from '../rsp/errno.ts';
 import { textToHex } from '../rsp/hex.ts';
@@ -124,6 +125,8 @@ export const lldb: PacketChapter = {
       isOffered: (target) => target.hostImage !== undefined,
       handle(fields, context) {
         fields.end();
+        // With a file lldb looks for no kernel: then that file is to stay what it knows of the kernel.
+        context.client.kernelFile = 'sought';
         return reply.text(context.target.hostImage!.address.toString(16));
       },
     }),

@@ -7,7 +7,7 @@ import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { FieldReader } from '../rsp/field-reader.ts';
 import { fittingLength } from '../rsp/packet-writer.ts';
 import { reply, type Reply } from '../rsp/reply.ts';
-import type { Awaitable, ThreadNumber } from '../target/target.ts';
+import type { Awaitable, Target, ThreadNumber } from '../target/target.ts';
 import { crc32 } from './crc32.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import { PACKET_SIZE, type PacketContext } from './packet-context.ts';
@@ -42,7 +42,26 @@ async function readMemory(
   if (holdings.traceFrame !== undefined) return holdings.traceFrame.memory(address, lengthBytes);
   const { physical } = target.memory;
   if (client.physicalMemory && physical !== undefined) return physical.read(address, lengthBytes);
-  return target.memory.read(await viewer(context), address, lengthBytes, into);
+  const { kernelFile } = client;
+  const sought = kernelFile === 'sought' ? imageInMemory(target, address, lengthBytes) : undefined;
+  if (sought !== undefined) return sought;
+  const bytes = await target.memory.read(await viewer(context), address, lengthBytes, into);
+  if (bytes.length > 0 || kernelFile !== 'in memory') return bytes;
+  return imageInMemory(target, address, lengthBytes) ?? bytes;
+}
+
+/** What `HostImage.memory` has there. */
+function imageInMemory(
+  { hostImage }: Target,
+  address: bigint,
+  lengthBytes: number,
+): Uint8Array | undefined {
+  const found = hostImage?.memory().find((piece) => {
+    return piece.address <= address && address < piece.address + BigInt(piece.bytes.length);
+  });
+  if (found === undefined) return undefined;
+  const offset = Number(address - found.address);
+  return found.bytes.subarray(offset, offset + lengthBytes);
 }
 
 /** The thread as which memory is seen. */

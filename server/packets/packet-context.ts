@@ -38,6 +38,11 @@ export interface ClientFeatures {
   threadsInStopReply: boolean;
   /** It takes libraries from `qXfer:libraries` and has not read any yet. */
   lacksLibraries: boolean;
+  /**
+   * Whether lldb has a file of the kernel: without one it looks for a kernel, and for the library's file,
+   * in memory. It has then what it could read there.
+   */
+  kernelFile: 'perhaps' | 'sought' | 'in memory';
   /** It has had an answer to `g`, and knows from it how long gdb's register block is. */
   knowsRegisterBlock: boolean;
   /** `Qqemu.PhyMemMode:1`: memory packets carry physical addresses. */
@@ -57,6 +62,7 @@ export function unknownClient(): ClientFeatures {
     processes: false,
     threadsInStopReply: false,
     lacksLibraries: false,
+    kernelFile: 'perhaps',
     knowsRegisterBlock: false,
     physicalMemory: false,
   };

@@ -122,6 +122,7 @@ function librariesXml(libraries: readonly TargetLibrary[]): string {
 function hostImageXml({ target: { hostImage: image }, client }: PacketContext): string {
   const isFirst = client.isLldb && client.lacksLibraries;
   client.lacksLibraries = false;
+  if (client.kernelFile === 'sought') client.kernelFile = 'in memory';
   if (image === undefined || !isFirst) return '<library-list></library-list>\n';
   const section = `<section address="0x${image.address.toString(16)}"/>`;
   return `<library-list><library name="${xmlText(image.path)}">${section}</library></library-list>\n`;

@@ -15,6 +15,7 @@ export interface ElfSection {
 export interface ElfSegment {
   readonly type: number;
   readonly isWritable: boolean;
+  readonly isExecutable: boolean;
   /** p_vaddr. */
   readonly address: bigint;
   /** p_offset. */
@@ -39,6 +40,7 @@ export interface ElfFile {
 
 export const SECTION_TYPE = { symbolTable: 2, note: 7, noBits: 8 } as const;
 const PF_W = 2;
+const PF_X = 1;
 export const SEGMENT_TYPE = { load: 1, dynamic: 2, note: 4 } as const;
 
 /** Sections and segments beyond this are not looked at; real kernels have under 100. */
@@ -157,6 +159,7 @@ function readSegments(bytes: Uint8Array, fields: Fields, layout: Layout): ElfSeg
   return headerOffsets(bytes, fields.word(header.phoff), count, entryBytes).map((start) => ({
     type: fields.u32(start),
     isWritable: (fields.u32(start + segment.flags) & PF_W) !== 0,
+    isExecutable: (fields.u32(start + segment.flags) & PF_X) !== 0,
     address: fields.word(start + segment.address),
     fileOffset: fields.word(start + segment.offset),
     content: slice(

@@ -326,6 +326,8 @@ export interface HostImage {
   readonly path: string;
   /** Where its first loaded segment is. */
   readonly address: bigint;
+  /** Where lldb reads its symbols that has no such file: as if it were memory of the guest. */
+  readonly memory: () => readonly { readonly address: bigint; readonly bytes: Uint8Array }[];
 }
 
 /** A table of `info os` (`qXfer:osdata`). */
