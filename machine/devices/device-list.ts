@@ -15,6 +15,7 @@ import { PostCode } from './post-code.ts';
 import { RtcCmos } from './rtc-cmos.ts';
 import { SystemControl } from './system-control.ts';
 import { Uart16550 } from './uart16550.ts';
+import { VgaText } from './vga-text.ts';
 
 export interface DeviceEnvironment {
   readonly clock: Clock;
@@ -58,6 +59,7 @@ export function createDevices(environment: DeviceEnvironment): DeviceList {
     new SystemControl(onResetRequest),
     new DebugExit(environment.onDebugExit),
     new PostCode(),
+    new VgaText(clock),
   ];
   const portBus = new PortBus(onNote);
   const pages = new Map<number, Device>();

@@ -3,12 +3,13 @@
  * status that the guest writes to the debug-exit port.
  */
 import type { Argv } from 'yargs';
-import type { StopReason } from '../../machine/index.ts';
+import type { MachineView, StopReason } from '../../machine/index.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { allSymbols } from '../symbols/symbol-file.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
 import { EXIT } from './exit-status.ts';
 import { describeEnd, say } from './guest-end.ts';
+import { screenLines } from '../monitor/screen.ts';
 import { machineArguments, type MachineArguments } from './machine-arguments.ts';
 import { bootMachine, openSource, readImage } from './machine-source.ts';
 import { runToEnd } from './run-to-end.ts';
@@ -55,7 +56,16 @@ export async function run(options: RunArguments): Promise<number> {
   await serial.dispose();
   if (isInterrupted) return EXIT.interrupted;
   if (serial.error !== undefined) return serialFailure(serial.error);
+  if (machine.serialHistory().length === 0) sayScreen(machine);
   return exitStatus(end, options, () => allSymbols(readElf(source.image), symbolFiles));
+}
+
+/** A kernel without a serial driver has not been silent: it prints where nobody looks. */
+function sayScreen(machine: MachineView): void {
+  const lines = screenLines(machine);
+  if (lines.length === 0) return;
+  say('nothing was sent to COM1; this is on the VGA text screen:');
+  process.stderr.write(lines.map((line) => `${line}\n`).join(''));
 }
 
 function serialFailure(error: NodeJS.ErrnoException): number {

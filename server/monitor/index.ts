@@ -24,6 +24,7 @@ import { processesAsInferiorsCommand } from './processes-as-inferiors.ts';
 import { quitCommand } from './quit.ts';
 import { resetCommand } from './reset.ts';
 import { returnAddressesCommand } from './retaddr.ts';
+import { screenCommand } from './screen.ts';
 import { serialCommand } from './serial.ts';
 import { snapshotCommand } from './snapshot.ts';
 import { threadsCommand } from './threads.ts';
@@ -54,6 +55,7 @@ export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
   catchCommand,
   whyCommand,
   serialCommand,
+  screenCommand,
   icountCommand,
   jitCommand,
   devicesCommand,
