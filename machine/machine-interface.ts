@@ -221,6 +221,8 @@ export interface MachineControl {
    * a predicate). Optional: a machine of somebody else's may have none.
    */
   save?(): MachineState;
+  /** What `save` would copy now: RAM in use and the serial history. */
+  savedBytes?(): number;
   /**
    * Goes on from a saved state, on this or another machine with as much memory; breakpoints,
    * watchpoints and hooks stay. Throws `StateError`, and is then of no use until a reset.

@@ -2,6 +2,7 @@
  * The emulated PC, put together: it owns the CPU, memory, devices, clock and engine, and runs the
  * loop in which they meet. Everything from outside enters here, between two instructions.
  */
+import { PAGE_SIZE } from './addresses.ts';
 import { BlockEngine } from './block-engine/block-engine.ts';
 import type { BootPlan } from './boot/boot-protocol.ts';
 import { planBoot } from './boot/loader.ts';
@@ -243,6 +244,11 @@ export class Machine implements MachineView, MachineControl {
   save(): MachineState {
     const lastHooks = this.hooks.lastRun;
     return { ...saveState(this.savedParts()), serial: this.serial.bytes(), lastHooks };
+  }
+
+  savedBytes(): number {
+    const { usedFrames } = this.memory.physical;
+    return usedFrames.list().length * PAGE_SIZE + this.serial.bytes().length;
   }
 
   restore(state: MachineState): void {

@@ -20,7 +20,7 @@ import { loadSymbolArguments } from './symbol-arguments.ts';
 const MOST_SESSIONS = 256;
 /** The JavaScript heap of a session; a session of the example kernel uses some 20 MiB. */
 const HEAP_MEGABYTES = 256;
-/** Beside guest RAM and heap: Node itself, compiled code, trace buffers. */
+/** Beside guest RAM and heap: Node itself, compiled code, trace buffers, snapshots. */
 const OTHER_MEGABYTES = 128;
 const MIB = 2 ** 20;
 

@@ -20,6 +20,8 @@ export interface MachineToServe {
   /** gdb has the guest's processes as inferiors. */
   readonly processes: boolean;
   readonly onSerialOutput: (bytes: Uint8Array) => void;
+  /** For all that `monitor snapshot` keeps; absent: as much as a server of one machine may. */
+  readonly snapshotBytes?: number;
   /** `monitor quit`, after its answer has left. */
   readonly onQuit: () => void;
   readonly log: MachineLog;
@@ -38,14 +40,23 @@ export interface ServedMachine extends Omit<SessionOptions, 'log'> {
 
 /** Boots the image, halted before its first instruction or where its snapshot was taken. Throws `ImageError` or `UsageError`. */
 export function serveMachine(options: MachineToServe): ServedMachine {
-  const { source, symbolFiles, onDetach, onQuit, log } = options;
+  const { source, symbolFiles, onDetach, onQuit, log, snapshotBytes } = options;
   const machine = bootMachine(source, options.machine, {
     onSerialOutput: options.onSerialOutput,
     onNote: (note) => log.info(note),
   });
   const { image, imageName } = source;
   const file = source.state === undefined ? { imagePath: imageName } : {};
-  const target = new MachineTarget({ machine, image, imageName, symbolFiles, onQuit, ...file });
+  const bounds = snapshotBytes === undefined ? {} : { snapshotBytes };
+  const target = new MachineTarget({
+    machine,
+    image,
+    imageName,
+    symbolFiles,
+    onQuit,
+    ...file,
+    ...bounds,
+  });
   if (options.processes) wantProcesses(target);
   target.onStop((stop) => logStop(stop, log));
   return {

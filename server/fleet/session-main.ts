@@ -18,6 +18,8 @@ import { serialOf } from './serial-of-session.ts';
 
 /** Where the server has put its end of the debugger's bytes. */
 const DEBUGGER_FD = 3;
+/** Of the host's memory that each session may take beside its guest (commands/serve-fleet.ts). */
+const SNAPSHOT_BYTES = 64 * 2 ** 20;
 
 class SessionProcess {
   private readonly channel = new Socket({ fd: DEBUGGER_FD, readable: true, writable: true });
@@ -37,6 +39,7 @@ class SessionProcess {
       source: openSource(order.file, order.machine),
       symbolFiles: order.symbols.map(toSymbolFile),
       onDetach: 'halt',
+      snapshotBytes: SNAPSHOT_BYTES,
       processes: order.processes,
       onSerialOutput: (bytes) => this.serial.write(bytes),
       onQuit: () => this.channel.destroySoon(),

@@ -22,7 +22,8 @@ export const snapshotCommand = defineMonitorCommand({
     'of the run with it: `forks` and the frames of the trace that is there from boot. From there the same',
     'happens again, unless somebody interferes. Breakpoints stay as they are now. A running machine goes',
     'on running from there. gdb does not notice by itself: type the line at the end of the answer.',
-    'Up to 16 are kept, in at most 1 GiB of memory, until the server ends.',
+    'Up to 16 are kept, in at most 1 GiB of memory (64 MiB in each machine of --sessions), until the',
+    'server ends.',
   ].join('\n'),
   sample: [
     'the machine is where "before" was kept: at 0xffffffff801066dc <sys_fork> after 925355 instructions',

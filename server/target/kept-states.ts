@@ -9,7 +9,6 @@ import type { MachineControl, MachineState, MachineView } from '../../machine/in
 
 const MOST_STATES = 16;
 const MEBIBYTE = 2 ** 20;
-const MOST_BYTES = 1024 * MEBIBYTE;
 /** CPU, devices and TLB, about. */
 const CORE_BYTES = 64 * 1024;
 
@@ -34,10 +33,20 @@ export interface Recollection {
 
 export interface KeptStatesParts {
   readonly machine: Pick<MachineView, 'icount' | 'readRegister'> &
-    Pick<MachineControl, 'save' | 'restore'>;
+    Required<Pick<MachineControl, 'save' | 'savedBytes' | 'restore'>>;
+  /** Of all that are kept together. */
+  readonly mostBytes: number;
   readonly recollect: () => Recollection;
   /** The machine is about to go back. Throws `KeptStateError` where it must not now. */
   readonly leave: () => void;
+}
+
+/** A machine of somebody else's may have none of it. */
+export function canBeKept<Machine extends Pick<MachineControl, 'save' | 'savedBytes' | 'restore'>>(
+  machine: Machine,
+): machine is Machine & Required<Pick<MachineControl, 'save' | 'savedBytes' | 'restore'>> {
+  const { save, savedBytes, restore } = machine;
+  return save !== undefined && savedBytes !== undefined && restore !== undefined;
 }
 
 interface Kept extends KeptState {
@@ -60,24 +69,22 @@ export class KeptStates {
 
   /** In place of one that has the name. Not from within a run. Throws `KeptStateError`. */
   save(name: string): KeptState {
-    const { machine, recollect } = this.#parts;
+    const { machine, recollect, mostBytes } = this.#parts;
     const isNew = !this.#kept.has(name);
     if (isNew && this.#kept.size >= MOST_STATES) {
       throw new KeptStateError(`there are ${MOST_STATES} already: drop one`);
     }
-    const state = machine.save?.();
-    if (state === undefined) throw new KeptStateError('this machine cannot be saved');
     const recollection = recollect();
-    const bytes = bytesOf(state) + recollection.bytes;
+    const bytes = CORE_BYTES + machine.savedBytes() + recollection.bytes;
     const others = this.list.filter((kept) => kept.name !== name);
     const used = others.reduce((sum, kept) => sum + kept.bytes, 0);
-    if (used + bytes > MOST_BYTES) {
+    if (used + bytes > mostBytes) {
       throw new KeptStateError(
-        `it takes ${mebibytes(bytes)}, and of ${mebibytes(MOST_BYTES)} for all ${mebibytes(used)} are used: drop one`,
+        `it takes ${mebibytes(bytes)}, and of ${mebibytes(mostBytes)} for all ${mebibytes(used)} are used: drop one`,
       );
     }
     const rip = machine.readRegister('rip') ?? 0n;
-    const kept = { name, icount: machine.icount, rip, bytes, state, recollection };
+    const kept = { name, icount: machine.icount, rip, bytes, state: machine.save(), recollection };
     this.#kept.delete(name);
     this.#kept.set(name, kept);
     return kept;
@@ -87,7 +94,7 @@ export class KeptStates {
   load(name: string): KeptState {
     const kept = this.#find(name);
     this.#parts.leave();
-    this.#parts.machine.restore?.(kept.state);
+    this.#parts.machine.restore(kept.state);
     kept.recollection.recall();
     return kept;
   }
@@ -111,9 +118,4 @@ export class KeptStates {
 /** e.g. `1.4 MiB`. */
 export function mebibytes(bytes: number): string {
   return `${(bytes / MEBIBYTE).toFixed(1)} MiB`;
-}
-
-function bytesOf({ pages, serial }: MachineState): number {
-  const runs = [...pages].reduce((sum, { bytes }) => sum + bytes.length, 0);
-  return CORE_BYTES + serial.length + runs;
 }

@@ -19,7 +19,7 @@ import { ConditionalStops } from './conditional-stops.ts';
 import { ExceptionCatches } from './exception-catches.ts';
 import { describeCaught, describeTripleFault } from './exception-text.ts';
 import { hostImage } from './host-image.ts';
-import { KeptStateError, KeptStates, type Recollection } from './kept-states.ts';
+import { canBeKept, KeptStateError, KeptStates, type Recollection } from './kept-states.ts';
 import { KernelModeCalls, type SystemCallFilter } from './kernel-mode-calls.ts';
 import { MachineAgent } from './machine-agent.ts';
 import { MachineBreakpoints } from './machine-breakpoints.ts';
@@ -77,6 +77,8 @@ export interface MachineTargetOptions {
   readonly symbolFiles?: readonly SymbolFile[];
   /** `monitor quit`, after its answer has left. Absent: the command is refused. */
   readonly onQuit?: () => void;
+  /** For all moments that `monitor snapshot` keeps; absent: 1 GiB. */
+  readonly snapshotBytes?: number;
   /** Milliseconds, monotonic; for tests. */
   readonly now?: () => number;
 }
@@ -181,7 +183,7 @@ export class MachineTarget implements Target {
       ...(this.processes === undefined ? {} : { processes: this.processes }),
       fault: () => (this.#pump.isRunning ? undefined : this.#fault),
       stopMessage: () => this.#stopMessage(),
-      ...(machine.restore === undefined ? {} : { states: this.#keptStates() }),
+      ...this.#keptStates(options.snapshotBytes),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
     });
@@ -338,7 +340,9 @@ export class MachineTarget implements Target {
     this.#fault = undefined;
   }
 
-  #keptStates(): KeptStates {
+  #keptStates(mostBytes = 2 ** 30): { readonly states?: KeptStates } {
+    const machine = this.#machine;
+    if (!canBeKept(machine)) return {};
     const leave = (): void => {
       if (this.processes?.isActive === true) {
         throw new KeptStateError(
@@ -348,7 +352,8 @@ export class MachineTarget implements Target {
       // The time that an idle guest has slept has passed before it goes back.
       this.#pump.wake();
     };
-    return new KeptStates({ machine: this.#machine, recollect: () => this.#recollect(), leave });
+    const recollect = (): Recollection => this.#recollect();
+    return { states: new KeptStates({ machine, mostBytes, recollect, leave }) };
   }
 
   /** What goes back with the machine; a running one goes on from there. */

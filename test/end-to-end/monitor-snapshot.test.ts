@@ -137,6 +137,25 @@ describe.skipIf(missing('gdb'))('monitor snapshot', () => {
     expect(text).toMatch(/^\* +\d+ +\d+ +worker\.elf +running .*<sys_exit>/m);
   });
 
+  it('is bounded more closely where each debugger has a machine of its own', async () => {
+    await server.stop();
+    server = await ServerProcess.start('--sessions', '1', '--log-level', 'error');
+    const { printed } = await session(
+      'monitor snapshot save small',
+      // 64 MiB of RAM that the kernel does not use: a byte in each page.
+      'maint packet Qqemu.PhyMemMode:1',
+      'python [gdb.selected_inferior().write_memory(n << 12, b"x") for n in range(16384, 32768)]',
+      'maint packet Qqemu.PhyMemMode:0',
+      'monitor snapshot save large',
+      'monitor snapshot',
+    );
+    expect(printed[1]).toContain('kept as "small"');
+    expect(printed.at(-3)).toMatch(
+      /^it takes 6\d\.\d MiB, and of 64\.0 MiB for all 0\.\d MiB are used: drop one\n$/,
+    );
+    expect(printed.at(-2)).toMatch(/^name .*\nsmall .*\n$/);
+  });
+
   it('is refused where gdb has the processes as inferiors', async () => {
     await server.stop();
     server = await ServerProcess.start('--processes', '--log-level', 'error');

@@ -15,6 +15,7 @@ class Fake {
     const pages = [{ numbers: [0], bytes: { length: this.ramBytes } as Uint8Array }];
     return { core: {} as MachineState['core'], serial: new Uint8Array(0), pages };
   };
+  readonly savedBytes = (): number => this.ramBytes;
   readonly restore = (state: MachineState): void => {
     this.restored = state;
   };
@@ -25,6 +26,7 @@ function keeping(fake: Fake): { readonly states: KeptStates; readonly said: stri
   const said: string[] = [];
   const states = new KeptStates({
     machine: fake,
+    mostBytes: 1024 * MEBIBYTE,
     leave: () => said.push('leave'),
     recollect: () => {
       const { icount } = fake;
