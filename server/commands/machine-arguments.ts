@@ -12,6 +12,8 @@ export interface MachineArguments {
   /** Undefined: as is usual, or as the snapshot has it. */
   readonly memory?: string | undefined;
   readonly append?: string | undefined;
+  /** FILE, or FILE and its command line, as in GRUB's menu. */
+  readonly module: readonly string[];
   readonly engine: EngineKind;
   readonly symbols: readonly string[];
 }
@@ -37,6 +39,14 @@ export function machineArguments<Arguments>(parser: Argv<Arguments>) {
       describe: 'Command line of the kernel',
       requiresArg: true,
     })
+    .option('module', {
+      type: 'string',
+      describe:
+        "A boot module (initrd) and its command line, quoted: 'FILE ARGUMENTS'; may be repeated",
+      requiresArg: true,
+      coerce: manyWords,
+      default: [] as never,
+    })
     .option('engine', {
       describe: 'block compiles hot code, step goes instruction by instruction',
       choices: ['step', 'block'] as const satisfies readonly EngineKind[],
@@ -49,10 +59,14 @@ export function machineArguments<Arguments>(parser: Argv<Arguments>) {
         'More symbols, of an ELF file or as nm lists them: FILE[@TEXT-ADDRESS], FILE[@+OFFSET]',
       defaultDescription: "the image's own",
       requiresArg: true,
-      // One word each: an array option of yargs would take the image's name too.
-      coerce: (given: string | readonly string[]) => [given].flat(),
+      coerce: manyWords,
       default: [] as never,
     });
+}
+
+/** An option that may be repeated, one word each: an array option of yargs would take the image's name too. */
+function manyWords(given: string | readonly string[]): readonly string[] {
+  return [given].flat();
 }
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };

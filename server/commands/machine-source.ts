@@ -2,6 +2,7 @@
 import { relative } from 'node:path';
 import {
   Machine,
+  type BootModule,
   StateError,
   type MachineControl,
   type MachineState,
@@ -20,6 +21,7 @@ export interface MachineSource {
   /** What a reset boots, and debuggers read symbols from. */
   readonly image: Uint8Array;
   readonly commandLine: string;
+  readonly modules: readonly BootModule[];
   readonly memoryBytes: number;
   /** Absent: the machine begins at power-on. */
   readonly state?: MachineState;
@@ -30,15 +32,30 @@ export function readImage(path: string): Uint8Array {
   return readWholeFile(path, 'image');
 }
 
+/** What the words of --module name. Throws `ImageError` or `UsageError`. */
+export function readModules({ module: words }: MachineArguments): readonly BootModule[] {
+  return words.map((word) => {
+    const [path, ...rest] = word.split(' ');
+    if (path === undefined || path === '') {
+      throw new UsageError(`--module '${word}': a file's name is missing`);
+    }
+    return { name: path, commandLine: rest.join(' '), content: readWholeFile(path, 'module') };
+  });
+}
+
 /** What the bytes of the file named IMAGE are. Throws `ImageError` or `UsageError`. */
-export function openSource(file: Uint8Array, options: MachineArguments): MachineSource {
+export function openSource(
+  file: Uint8Array,
+  options: MachineArguments,
+  modules: readonly BootModule[] = readModules(options),
+): MachineSource {
   const { image: path, memory, append } = options;
   if (isSnapshot(file)) return snapshotSource(file, options);
   const memoryBytes = parseMemory(memory ?? DEFAULT_MEMORY);
-  return { imageName: path, image: file, commandLine: append ?? '', memoryBytes };
+  return { imageName: path, image: file, commandLine: append ?? '', modules, memoryBytes };
 }
 
-/** A machine that has run takes no other memory or command line. */
+/** A machine that has run takes no other memory, command line or modules. */
 function snapshotSource(file: Uint8Array, options: MachineArguments): MachineSource {
   const { image: path, memory, append } = options;
   const { state, ...origin } = refusing(path, () => decodeSnapshot(file));
@@ -52,6 +69,9 @@ function snapshotSource(file: Uint8Array, options: MachineArguments): MachineSou
     throw new UsageError(
       `--append: the kernel of this snapshot has started already, with '${origin.commandLine}'`,
     );
+  }
+  if (options.module.length > 0) {
+    throw new UsageError('--module: the kernel of this snapshot has started already');
   }
   return { ...origin, memoryBytes, state };
 }
@@ -91,8 +111,8 @@ export function takeSnapshot(
 ): Snapshot {
   const state = machine.save?.();
   if (state === undefined) throw new Error('this machine cannot be saved');
-  const { imageName, image, commandLine } = source;
-  return { imageName: fileName(imageName), image, commandLine, state };
+  const { imageName, image, commandLine, modules } = source;
+  return { imageName: fileName(imageName), image, commandLine, modules, state };
 }
 
 function refusing<Result>(path: string, work: () => Result): Result {

@@ -13,7 +13,7 @@ import { banner } from './banner.ts';
 import { EndOfService } from './end-of-service.ts';
 import { EXIT } from './exit-status.ts';
 import type { MachineArguments } from './machine-arguments.ts';
-import { fileForDebugger, openSource, readImage, standing } from './machine-source.ts';
+import { fileForDebugger, openSource, readImage, readModules, standing } from './machine-source.ts';
 import { SerialOutput } from './serial-output.ts';
 import { loadSymbolArguments } from './symbol-arguments.ts';
 
@@ -40,13 +40,15 @@ export interface FleetArguments extends MachineArguments {
 export async function serveFleet(options: FleetArguments, address: ListenAddress): Promise<number> {
   const tcpOrUnix = checkArguments(options, address);
   const file = readImage(options.image);
-  const source = openSource(file, options);
+  const modules = readModules(options);
+  const source = openSource(file, options, modules);
   checkMemory(options.sessions, source.memoryBytes);
-  const { image: path, memory, append, engine, symbols, logLevel, tracePackets } = options;
-  const machine = { image: path, memory, append, engine, symbols };
+  const { image: path, memory, append, module, engine, symbols, logLevel, tracePackets } = options;
+  const machine = { image: path, memory, append, module, engine, symbols };
   const order = {
     machine,
     file,
+    modules,
     symbols: loadSymbolArguments(symbols),
     serial: options.serial ?? 'none',
     logLevel,

@@ -2,6 +2,7 @@
  * What the server and the processes of its sessions tell each other, over Node's channel between parent
  * and child. The debugger's own bytes never go here: they have a socket pair of their own.
  */
+import type { BootModule } from '../../machine/index.ts';
 import type { MachineArguments } from '../commands/machine-arguments.ts';
 import type { SymbolArgument } from '../commands/symbol-arguments.ts';
 import type { LogLevel } from '../log.ts';
@@ -11,6 +12,7 @@ export interface MachineOrder {
   readonly machine: MachineArguments;
   /** An image or a snapshot. */
   readonly file: Uint8Array;
+  readonly modules: readonly BootModule[];
   readonly symbols: readonly SymbolArgument[];
   /** `none` or `file:PATH`; the session's number goes into PATH. */
   readonly serial: string;

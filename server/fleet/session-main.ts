@@ -36,7 +36,7 @@ class SessionProcess {
     this.logs = logs;
     this.session = serveMachine({
       machine: order.machine,
-      source: openSource(order.file, order.machine),
+      source: openSource(order.file, order.machine, order.modules),
       symbolFiles: order.symbols.map(toSymbolFile),
       onDetach: 'halt',
       snapshotBytes: SNAPSHOT_BYTES,

@@ -2,6 +2,8 @@
  * A machine in a file: `snapshot-sections.ts` draws its frame. The sections:
  *
  *     origin  how the machine was started: name of the image, command line; which program saved it
+ *     modules the bytes of its boot modules, one behind the other; `origin` has names, command lines and
+ *             lengths. Neither is there without modules
  *     image   the kernel's file: debuggers read symbols from it, a reset boots it. So a snapshot needs
  *             nothing beside it, and never meets a kernel that has been built anew
  *     core    CPU, devices, clock and TLB (machine/time-travel/machine-state.ts)
@@ -12,7 +14,7 @@
  * `origin` and `core` are JSON (`plain-text.ts`). The numbers of pages ascend over the whole section.
  */
 import { deflateSync } from 'node:zlib';
-import { checkedCore, MOST_PAGES_IN_RUN, StateError, type MachineState, type PageRun, type StateValue } from '../../machine/index.ts'; // prettier-ignore
+import { checkedCore, MOST_PAGES_IN_RUN, StateError, type BootModule, type MachineState, type PageRun, type StateValue } from '../../machine/index.ts'; // prettier-ignore
 import { VERSION } from '../package-root.ts';
 import { decodePlain, encodePlain } from './plain-text.ts';
 import { inflateExactly, readFrame, SnapshotError, writeFrame } from './snapshot-sections.ts';
@@ -27,16 +29,22 @@ export interface Snapshot {
   /** The last part of the image's path: the host's folders are nobody else's business. */
   readonly imageName: string;
   readonly commandLine: string;
+  readonly modules: readonly BootModule[];
   readonly image: Uint8Array;
   readonly state: MachineState;
 }
 
 /** The same bytes for the same snapshot. */
-export function encodeSnapshot({ imageName, commandLine, image, state }: Snapshot): Uint8Array {
+export function encodeSnapshot(snapshot: Snapshot): Uint8Array {
+  const { imageName, commandLine, modules, image, state } = snapshot;
   const text = (value: StateValue): Uint8Array => Buffer.from(encodePlain(value));
   const { core, serial, pages } = state;
   const sections = new Map<string, Uint8Array>([
-    ['origin', text({ imageName, commandLine, savedBy: `exoscope ${VERSION}` })],
+    [
+      'origin',
+      text({ imageName, commandLine, ...listOf(modules), savedBy: `exoscope ${VERSION}` }),
+    ],
+    ...(modules.length === 0 ? [] : [['modules', concatenated(modules)] as const]),
     ['image', image],
     ['core', text(core as unknown as StateValue)],
     ['serial', serial],
@@ -66,7 +74,7 @@ export function decodeSnapshot(file: Uint8Array): Snapshot {
   const serial = section('serial');
   if (serial.length > MIB) throw new SnapshotError('more than a MiB of serial output');
   return {
-    ...decodeOrigin(section('origin')),
+    ...decodeOrigin(section('origin'), sections.get('modules')),
     image: section('image'),
     state: { core, serial, pages },
   };
@@ -80,13 +88,54 @@ function decodeCore(section: Uint8Array): MachineState['core'] {
   }
 }
 
-function decodeOrigin(section: Uint8Array): Pick<Snapshot, 'imageName' | 'commandLine'> {
+function decodeOrigin(
+  section: Uint8Array,
+  contents: Uint8Array = new Uint8Array(0),
+): Pick<Snapshot, 'imageName' | 'commandLine' | 'modules'> {
   const origin = (plainOf(section) ?? {}) as Readonly<Record<string, StateValue>>;
-  const { imageName, commandLine } = origin;
-  const isText = (value: StateValue | undefined): value is string =>
-    typeof value === 'string' && value.length <= MOST_NAME;
-  if (isText(imageName) && isText(commandLine)) return { imageName, commandLine };
+  const { imageName, commandLine, modules = [] } = origin;
+  if (isText(imageName) && isText(commandLine) && Array.isArray(modules)) {
+    return { imageName, commandLine, modules: decodeModules(modules, contents) };
+  }
   throw new SnapshotError('its section origin cannot be read');
+}
+
+/** The lengths add up to what there is. */
+function decodeModules(list: readonly StateValue[], contents: Uint8Array): readonly BootModule[] {
+  let at = 0;
+  const modules = list.map((entry) => {
+    const { name, commandLine, lengthBytes } = (entry ?? {}) as Readonly<
+      Record<string, StateValue>
+    >;
+    const isLength = Number.isSafeInteger(lengthBytes) && Number(lengthBytes) >= 0;
+    if (!isText(name) || !isText(commandLine) || !isLength) {
+      throw new SnapshotError('its modules cannot be read');
+    }
+    const start = at;
+    at += Number(lengthBytes);
+    return { name, commandLine, content: contents.subarray(start, at) };
+  });
+  if (at !== contents.length) throw new SnapshotError('its modules cannot be read');
+  return modules;
+}
+
+function listOf(modules: readonly BootModule[]): { modules?: StateValue } {
+  if (modules.length === 0) return {};
+  return {
+    modules: modules.map(({ name, commandLine, content }) => ({
+      name,
+      commandLine,
+      lengthBytes: content.length,
+    })),
+  };
+}
+
+function concatenated(modules: readonly BootModule[]): Uint8Array {
+  return Buffer.concat(modules.map(({ content }) => content));
+}
+
+function isText(value: StateValue | undefined): value is string {
+  return typeof value === 'string' && value.length <= MOST_NAME;
 }
 
 function plainOf(section: Uint8Array): StateValue | undefined {

@@ -1,9 +1,11 @@
 /** What kernels of other people need of `exoscope run`: a few instructions each, as a student has them. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Machine } from '../../machine/index.ts';
+import { decodeSnapshot } from '../../server/snapshots/snapshot-file.ts';
 import {
   buildElf,
   concat,
@@ -68,5 +70,52 @@ describe('a kernel that prints on the VGA screen only', () => {
     );
     expect(stdout).toBe('!');
     expect(stderr).not.toContain('screen');
+  });
+});
+
+describe('a kernel with boot modules', () => {
+  const SAY_MODULE = [
+    ...[0x8b, 0x73, 0x18], // mov esi, [ebx + 24]: the list of modules
+    ...[0x8b, 0x0e], // mov ecx, [esi]: where the first begins
+    ...[0x8b, 0x76, 0x08], // mov esi, [esi + 8]: its text
+    ...[0x66, 0xba, 0xf8, 0x03], // mov dx, 0x3f8
+    ...[0xac, 0xee, 0x84, 0xc0, 0x75, 0xfa], // lodsb; out dx, al; test al, al; jnz lodsb
+    ...[0x8a, 0x01, 0xe6, 0xf4, 0xf4], // mov al, [ecx]; out 0xf4, al; hlt
+  ];
+
+  it('finds the content, the name and the arguments of --module', () => {
+    const initrd = file('initrd', 'C');
+    const { status, stdout } = exoscope(
+      'run',
+      kernel(...SAY_MODULE),
+      '--module',
+      `${initrd} a b=1`,
+    );
+    expect(stdout).toBe(`${initrd} a b=1\0`);
+    expect(status).toBe(0x43);
+  });
+
+  it('has them in a snapshot too, and after a reset of it', () => {
+    const module = file('initrd', 'C');
+    const saved = join(folder, 'saved.snapshot');
+    const place = ['--instructions', '0', '--output', saved];
+    const taken = exoscope('snapshot', kernel(...SAY_MODULE), '--module', module, ...place);
+    expect(taken.status).toBe(0);
+    rmSync(module);
+    expect(exoscope('run', saved).status).toBe(0x43);
+    const { imageName, image, commandLine, modules } = decodeSnapshot(readFileSync(saved));
+    const afterReset = new Machine({ imageName, image, commandLine, modules });
+    expect(afterReset.run({ budget: 1_000_000 })).toEqual({ kind: 'debug-exit', value: 0x43 });
+  });
+
+  it('says which file is missing, and that a snapshot takes no more of them', () => {
+    const { status, stderr } = exoscope('run', kernel(0xf4), '--module', join(folder, 'none'));
+    expect(status).toBe(120);
+    expect(stderr).toContain("/none' cannot be read: there is no such file");
+    const saved = join(folder, 'saved.snapshot');
+    expect(exoscope('run', saved, '--module', saved)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('the kernel of this snapshot has started already') as string,
+    });
   });
 });

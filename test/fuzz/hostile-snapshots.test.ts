@@ -26,13 +26,24 @@ const HEADER_BYTES = 64;
 const INSTRUCTIONS = 60_000;
 
 /** In the midst of the kernel's tests, with bytes that wait on the serial line. */
+const MODULES = [
+  { name: 'initrd', commandLine: 'root', content: Buffer.from('a module') },
+  { name: 'empty', commandLine: '', content: new Uint8Array(0) },
+];
+
 function whole(): Snapshot {
   const machine = kernelMachine('test', { memoryBytes: MEMORY });
   machine.run({ budget: 3_000_000, skipIdle: true });
   machine.enterSerialInput(Buffer.from('typed'));
   machine.run({ budget: 10_000, skipIdle: true });
   const image = readFileSync(KERNEL_PATH);
-  return { imageName: 'kernel.elf', commandLine: 'test', image, state: machine.save() };
+  return {
+    imageName: 'kernel.elf',
+    commandLine: 'test',
+    modules: MODULES,
+    image,
+    state: machine.save(),
+  };
 }
 
 const SNAPSHOT = whole();
@@ -58,11 +69,19 @@ function withSection(name: string, content: Uint8Array): Uint8Array {
 /** Undefined: it is refused, in one line. */
 function machineOf(file: Uint8Array): Machine | undefined {
   try {
-    const { state, image, imageName, commandLine } = decodeSnapshot(file);
+    const { state, image, imageName, commandLine, modules } = decodeSnapshot(file);
     const memoryBytes = state.core.memoryBytes;
     // The file may say 2 GiB, and is then given them; here it is not.
     if (memoryBytes > 4 * MEMORY) return undefined;
-    return new Machine({ state, image, imageName, commandLine, memoryBytes, engine: 'step' });
+    return new Machine({
+      state,
+      image,
+      imageName,
+      commandLine,
+      modules,
+      memoryBytes,
+      engine: 'step',
+    });
   } catch (error) {
     const isRefusal = error instanceof ImageError || error instanceof StateError;
     if (!isRefusal) throw error;

@@ -49,8 +49,9 @@ function open(limit: number, image = 'good'): SessionPool {
     heapMegabytes: 32,
     log: { info: log, warn: log },
     order: {
-      machine: { image, memory: '2M', append: '', engine: 'step', symbols: [] },
+      machine: { image, memory: '2M', append: '', module: [], engine: 'step', symbols: [] },
       file: new Uint8Array(0),
+      modules: [],
       symbols: [],
       serial: 'none',
       logLevel: 'silent',
