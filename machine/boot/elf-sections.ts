@@ -11,7 +11,8 @@ export function placeSections(
   elf: ElfImage,
   planner: MemoryPlanner,
 ): Uint8Array {
-  const table = elf.sectionTable.slice();
+  // Not slice(): a Node Buffer, which a file is read into, would give a view of the image itself.
+  const table = new Uint8Array(elf.sectionTable);
   const view = new DataView(table.buffer);
   elf.sections.forEach((section, index) => {
     const isSymbols = section.type === SHT_SYMTAB || section.type === SHT_STRTAB;

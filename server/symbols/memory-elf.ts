@@ -104,7 +104,9 @@ function memorySections(segments: readonly ElfSegment[]): Section[] {
 
 /** Symbols name their section by its number; those of no section here count for undefined. */
 function placedSymbols(content: Uint8Array, sections: readonly Section[]): Uint8Array {
-  const bytes = content.slice(0, content.length - (content.length % SYMBOL_BYTES));
+  // Not slice(): of a Node Buffer it would be a view of the image itself.
+  const whole = content.length - (content.length % SYMBOL_BYTES);
+  const bytes = Uint8Array.from(content.subarray(0, whole));
   const view = new DataView(bytes.buffer);
   for (let at = 0; at < bytes.length; at += SYMBOL_BYTES) {
     const value = view.getBigUint64(at + 8, true);

@@ -39,6 +39,13 @@ describe('a file to be read from memory', () => {
     }
   });
 
+  it('leaves the image as it is, although it was read into a Node Buffer', () => {
+    const image = readFileSync('kernel/images/kernel.elf');
+    const before = Buffer.from(image);
+    memoryElf(readElf(image)!, TABLES);
+    expect(image.equals(before)).toBe(true);
+  });
+
   it('has one table behind the other, and nothing else than the kernel has', () => {
     let next = TABLES;
     for (const { address, bytes } of tables) {
