@@ -14,6 +14,8 @@ export const DR6_BD = 1n << 13n;
 export const DR6_BS = 1n << 14n;
 /** Bits of DR6 that read as ones (no RTM, no bus-lock detection). */
 const DR6_ONES = 0xffff_0ff0n;
+/** B0–B3. */
+const DR6_BREAKPOINTS = 0xfn;
 const DR6_WRITABLE = 0xe00fn;
 const DR7_GD = 1n << 13n;
 /** Bit 10 reads as one; 11, 12, 14 and 15 as zero. */
@@ -67,9 +69,12 @@ function accessibleRegister(cpu: Cpu, number: number): number | GuestFault {
   return isAlias ? number + 2 : number;
 }
 
-/** Sets DR6 for a #DB and clears DR7.GD, as its delivery does; gives the fault to deliver. */
+/**
+ * Sets DR6 for a #DB and clears DR7.GD, as its delivery does; gives the fault to deliver. B0–B3 say what
+ * made this #DB; the other bits stay until software clears them (Intel SDM 3B §18.2.3, KVM and Bochs).
+ */
 export function raiseDebugException(state: CpuState, bits: bigint): GuestFault {
-  state.dr6 |= bits;
+  state.dr6 = (state.dr6 & ~DR6_BREAKPOINTS) | bits;
   state.dr7 &= ~DR7_GD;
   return fault(VECTOR.DB);
 }

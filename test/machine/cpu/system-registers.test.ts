@@ -244,6 +244,17 @@ describe('debug registers', () => {
     expect(fixture.state.dr6 & 0x400fn).toBe(2n);
     expect(takeDebugTrap(fixture.cpu, false)).toBeUndefined();
     expect(faultText(takeDebugTrap(fixture.cpu, true))).toBe('#1');
+    expect(fixture.state.dr6 & 0x400fn).toBe(0x4000n);
+  });
+
+  it('report in DR6 only the breakpoint of this #DB, and keep BS until it is cleared', () => {
+    const fixture = makeCpu();
+    write(fixture, 6n, 0x4001n);
+    write(fixture, 1n, 0x9004n);
+    write(fixture, 7n, (1n << 2n) | (1n << 20n) | (3n << 22n));
+    fixture.memory.slowWrite(0x9004, 0, 1);
+    fixture.memory.commitPending();
+    expect(faultText(takeDebugTrap(fixture.cpu, false))).toBe('#1');
     expect(fixture.state.dr6 & 0x400fn).toBe(0x4002n);
   });
 
