@@ -26,6 +26,9 @@ export type {
   WatchKind,
 } from './stop-reason.ts';
 export type { StateValue } from './devices/device.ts';
+export { HistoryError, type Landing } from './time-travel/history.ts';
+export { RecordedMachine } from './time-travel/recorded-machine.ts';
+export { Retrospect, type Replica, type Search } from './time-travel/retrospect.ts';
 export { checkedCore } from './time-travel/checked-core.ts';
 export type { CoreState, MachineState } from './time-travel/machine-state.ts';
 export { MOST_PAGES_IN_RUN, type PageRun } from './time-travel/saved-pages.ts';

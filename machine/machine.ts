@@ -122,6 +122,11 @@ export class Machine implements MachineView, MachineControl {
     return this.engine.exactIcount();
   }
 
+  /** HLT: the CPU waits for an interrupt. */
+  isHalted(): boolean {
+    return this.cpu.halted;
+  }
+
   get ticks(): bigint {
     return this.clock.now();
   }
@@ -258,7 +263,6 @@ export class Machine implements MachineView, MachineControl {
 
   reset(): void {
     this.forget();
-    this.clock.load({ skippedTicks: 0n, nextOrder: 0, events: [] });
     this.load();
   }
 
@@ -299,6 +303,7 @@ export class Machine implements MachineView, MachineControl {
 
   private load(): void {
     powerOn(this.state, this.plan);
+    this.clock.load({ skippedTicks: 0n, nextOrder: 0, events: [] });
     for (const device of this.devices.devices) device.reset();
     for (const { address, bytes } of this.plan.writes) {
       this.memory.debug.writePhysical(BigInt(address), bytes);

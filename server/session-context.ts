@@ -10,7 +10,7 @@ import { ReusedSpace } from './rsp/frame-space.ts';
 import { textToHex } from './rsp/hex.ts';
 import { reply, type ImmediateReply, type Reply } from './rsp/reply.ts';
 import type { SessionOptions } from './session-options.ts';
-import type { BreakpointOwner, MonitorAccess, Target, ThreadResume } from './target/target.ts';
+import type { BreakpointOwner, MonitorAccess, ReverseAction, Target, ThreadResume } from './target/target.ts'; // prettier-ignore
 
 /** Text in one `O` packet; in hex it is twice as long, well below the packet size. */
 const OUTPUT_CHARACTERS = 8192;
@@ -89,11 +89,19 @@ export class SessionContext implements PacketContext {
   }
 
   resume(threads: readonly ThreadResume[]): Reply {
+    return this.setGoing(() => this.target.resume(threads));
+  }
+
+  reverse(action: ReverseAction): Reply {
+    return this.setGoing(() => this.target.reverse?.resume(action));
+  }
+
+  private setGoing(resume: () => void): Reply {
     this.holdings.traceFrame = undefined;
     // First the phase: a target may stop again before `resume` returns.
     this.actions.resumed();
     try {
-      this.target.resume(threads);
+      resume();
     } catch (error) {
       this.actions.detached();
       throw error;

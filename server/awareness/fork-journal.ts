@@ -133,6 +133,26 @@ export class ForkJournal implements Forks {
     };
   }
 
+  /**
+   * The kernel is again as it was at `icount`: forks that were seen from there on, and records that it
+   * wrote, will come again.
+   */
+  *goBack(icount: bigint): Walk<void> {
+    const total = (yield* this.#kernel.forkTotal()) ?? 0n;
+    const kept = this.#entries.filter(({ sighting, record }) => {
+      return sighting === undefined
+        ? (record?.sequence ?? 0n) < total
+        : (sighting.icount ?? 0n) < icount;
+    });
+    this.#lastNumber -= this.#entries.length - kept.length;
+    this.#entries = kept;
+    for (const entry of kept) {
+      if (entry.record !== undefined && entry.record.sequence >= total) delete entry.record;
+    }
+    this.#open = kept.filter(({ record }) => record === undefined);
+    if (this.#nextRecord > total) this.#nextRecord = total;
+  }
+
   /** Control has reached a fork function; `registers` are those of `SIGHTED_REGISTERS`. */
   *sight(seen: Pick<ForkSighting, 'kind' | 'icount' | 'registers'>): Walk<void> {
     yield* this.readRecords();

@@ -48,6 +48,11 @@ export class ForkLog implements Forks {
     return this.#journal.remember();
   }
 
+  /** The machine has been taken back to where it stands: what came later comes again. */
+  goBack(): void {
+    this.#walk(this.#journal.goBack(this.#machine.icount));
+  }
+
   dispose(): void {
     for (const remove of this.#removers) remove();
   }

@@ -3,8 +3,10 @@ import { relative } from 'node:path';
 import {
   Machine,
   type BootModule,
+  RecordedMachine,
   StateError,
   type MachineControl,
+  type MachineOptions,
   type MachineState,
   type MachineView,
 } from '../../machine/index.ts';
@@ -12,6 +14,7 @@ import { UsageError } from '../listen-address.ts';
 import { isSnapshot, SnapshotError } from '../snapshots/snapshot-sections.ts';
 import { decodeSnapshot, type Snapshot } from '../snapshots/snapshot-file.ts';
 import { fileName } from '../target/machine-files.ts';
+import type { Recording } from '../target/reverse/machine-past.ts';
 import { DEFAULT_MEMORY, parseMemory, type MachineArguments } from './machine-arguments.ts';
 import { readWholeFile } from './read-whole-file.ts';
 
@@ -88,20 +91,41 @@ export function fileForDebugger({ imageName, state }: MachineSource): string {
   return state === undefined ? relative('', imageName) : imageName;
 }
 
+interface MachineConnections {
+  readonly onSerialOutput?: (bytes: Uint8Array) => void;
+  readonly onNote?: (note: string) => void;
+}
+
 /** Makes the machine. Throws `ImageError`, one line. */
 export function bootMachine(
-  { imageName, ...source }: MachineSource,
-  { image: path, engine }: MachineArguments,
-  connections: {
-    readonly onSerialOutput: (bytes: Uint8Array) => void;
-    readonly onNote: (note: string) => void;
-  },
+  source: MachineSource,
+  options: MachineArguments,
+  connections: MachineConnections,
 ): MachineView & MachineControl {
-  const hostClock = (): number => performance.now();
-  return refusing(
-    path,
-    () => new Machine({ ...source, imageName, engine, hostClock, ...connections }),
-  );
+  return refusing(options.image, () => new Machine(machineOptions(source, options, connections)));
+}
+
+/** Makes a machine that remembers what it does, in so many bytes. Throws `ImageError`, one line. */
+export function bootRecordedMachine(
+  source: MachineSource,
+  options: MachineArguments,
+  connections: MachineConnections,
+  stateBytes?: number,
+): Recording {
+  const own = machineOptions(source, options, connections);
+  const silent = machineOptions(source, options, {});
+  return {
+    machine: refusing(options.image, () => new RecordedMachine(own, stateBytes)),
+    makeReplica: () => new Machine(silent),
+  };
+}
+
+function machineOptions(
+  { imageName, ...source }: MachineSource,
+  { engine }: MachineArguments,
+  connections: MachineConnections,
+): MachineOptions {
+  return { ...source, imageName, engine, hostClock: () => performance.now(), ...connections };
 }
 
 /** What a snapshot is made of. Throws `Error` for a machine that cannot be saved. */

@@ -10,7 +10,7 @@ import type { SymbolFile } from '../symbols/symbol-file.ts';
 import { MachineTarget } from '../target/machine-target.ts';
 import type { TargetStop } from '../target/target.ts';
 import type { MachineArguments } from './machine-arguments.ts';
-import { bootMachine, type MachineSource } from './machine-source.ts';
+import { bootRecordedMachine, type MachineSource } from './machine-source.ts';
 
 export interface MachineToServe {
   readonly machine: MachineArguments;
@@ -41,22 +41,17 @@ export interface ServedMachine extends Omit<SessionOptions, 'log'> {
 /** Boots the image, halted before its first instruction or where its snapshot was taken. Throws `ImageError` or `UsageError`. */
 export function serveMachine(options: MachineToServe): ServedMachine {
   const { source, symbolFiles, onDetach, onQuit, log, snapshotBytes } = options;
-  const machine = bootMachine(source, options.machine, {
+  const connections = {
     onSerialOutput: options.onSerialOutput,
-    onNote: (note) => log.info(note),
-  });
+    onNote: (note: string) => log.info(note),
+  };
+  const recording = bootRecordedMachine(source, options.machine, connections, snapshotBytes);
   const { image, imageName } = source;
   const file = source.state === undefined ? { imagePath: imageName } : {};
   const bounds = snapshotBytes === undefined ? {} : { snapshotBytes };
-  const target = new MachineTarget({
-    machine,
-    image,
-    imageName,
-    symbolFiles,
-    onQuit,
-    ...file,
-    ...bounds,
-  });
+  const { machine } = recording;
+  const own = { machine, recording, image, imageName, symbolFiles, onQuit };
+  const target = new MachineTarget({ ...own, ...file, ...bounds });
   if (options.processes) wantProcesses(target);
   target.onStop((stop) => logStop(stop, log));
   return {

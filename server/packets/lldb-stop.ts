@@ -43,6 +43,7 @@ export function lldbReason({ cause, signal }: Halt): LldbReason {
       return { signal, reason: 'breakpoint' };
     case 'step':
     case 'no-resumed':
+    case 'history-begin':
       return { signal, reason: 'trace' };
     case 'exception':
       return { signal, reason: 'exception', description: cause.description };

@@ -5,6 +5,7 @@
 import type {
   BreakpointOwner,
   MonitorAccess,
+  ReverseAction,
   Target,
   TargetFile,
   TraceFrame,
@@ -109,6 +110,8 @@ export interface PacketContext {
   stopAcknowledging(): void;
   /** Sets the target going; the handler answers `reply.resumed`, and the stop follows by itself. */
   resume(threads: readonly ThreadResume[]): Reply;
+  /** Sets the target going backwards, likewise. */
+  reverse(action: ReverseAction): Reply;
   /**
    * The connection ceases to be the debugger: its breakpoints go, and the target runs on or halts as
    * the server was told. `stayHalted` overrules that.

@@ -1,7 +1,7 @@
 /**
  * Finds a packet's definition by its name. The manual's naming rule makes that independent of the
  * list's order: `q Q v j` packets are named by all up to a separator (and further `:`-separated
- * words), every other packet by its first character.
+ * words), as are `bc` and `bs`, every other packet by its first character.
  */
 import type { Target } from '../target/target.ts';
 import type { PacketChapter, PacketDefinition } from './definition.ts';
@@ -12,8 +12,8 @@ export interface FoundPacket {
   readonly fieldsAt: number;
 }
 
-/** First letters whose names are words. */
-const WORDY = 'qQvj';
+/** First letters whose names are words; `bc` and `bs` are two letters without a separator. */
+const WORDY = 'qQvjb';
 const LONGEST_NAME = 64;
 const COLON = 0x3a;
 const QUESTION_MARK = 0x3f;

@@ -8,7 +8,7 @@ import { littleEndian64 } from '../rsp/hex.ts';
 import { reply, type ImmediateReply, type Reply } from '../rsp/reply.ts';
 import type { ThreadId } from '../rsp/thread-id.ts';
 import { whenKnown } from '../target/awaitable.ts';
-import type { ResumeAction, TargetStop, ThreadResume } from '../target/target.ts';
+import type { ResumeAction, ReverseAction, TargetStop, ThreadResume } from '../target/target.ts';
 import { definePacket, type PacketChapter } from './definition.ts';
 import type { PacketContext } from './packet-context.ts';
 import { eventReply, stopReply } from './stop-reply.ts';
@@ -51,6 +51,20 @@ async function resumeSelected(
   }
   const isForAll = isWhole && action.kind === 'continue';
   return resume(context, [{ threads: isForAll ? 'all' : one, action }]);
+}
+
+/** In non-stop mode gdb waits for a stop, whatever is answered, and there is no way back with threads that run. */
+async function goBack(
+  fields: FieldReader,
+  context: PacketContext,
+  action: ReverseAction,
+): Promise<Reply> {
+  fields.end();
+  const stop = presentStop(context);
+  if (!context.nonStop.isOn) return context.reverse(action);
+  const cause = { kind: 'history-begin' } as const;
+  if (stop.kind === 'stopped') await context.nonStop.halted({ ...stop, cause });
+  return reply.ok;
 }
 
 function readSignal(fields: FieldReader): number {
@@ -229,6 +243,22 @@ export const resuming: PacketChapter = {
         // Nothing but `t` on a halted target: it has happened already.
         return resumed.length === 0 ? reply.ok : resume(context, resumed);
       },
+    }),
+    definePacket({
+      name: 'bs',
+      syntax: 'bs',
+      purpose: 'one step back in time',
+      announcement: 'ReverseStep+',
+      isOffered: (target) => target.reverse !== undefined,
+      handle: (fields, context) => goBack(fields, context, 'step'),
+    }),
+    definePacket({
+      name: 'bc',
+      syntax: 'bc',
+      purpose: 'back to the last breakpoint or watchpoint, or to where the past begins',
+      announcement: 'ReverseContinue+',
+      isOffered: (target) => target.reverse !== undefined,
+      handle: (fields, context) => goBack(fields, context, 'continue'),
     }),
     definePacket({
       name: 'vStopped',

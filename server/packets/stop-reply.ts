@@ -129,6 +129,8 @@ function causeFields(cause: StopCause, client: PacketContext['client']): string[
     }
     case 'vfork-done':
       return ['vforkdone:'];
+    case 'history-begin':
+      return ['replaylog:begin'];
     case 'exec':
       return [`exec:${textToHex(cause.path)}`];
     case 'step':

@@ -28,10 +28,17 @@ const WATCH_KINDS = {
 
 interface Inserted {
   readonly breakpoint: Breakpoint;
-  readonly owners: Map<BreakpointOwner, BreakpointCode>;
+  readonly owners: Map<BreakpointOwner, OwnCode>;
 }
 
-type OwnedCode = readonly [owner: BreakpointOwner, code: BreakpointCode];
+interface OwnCode extends BreakpointCode {
+  /** What it was compiled from; absent: a condition of the server's own. */
+  readonly source?: AgentCode;
+}
+
+type OwnedCode = readonly [owner: BreakpointOwner, code: OwnCode];
+
+const NO_CODE: AgentCode = { conditions: [], commands: [] };
 
 export class MachineBreakpoints implements TargetBreakpoints {
   readonly kinds: readonly BreakpointKind[] = Object.values(BREAKPOINT_KIND);
@@ -66,7 +73,9 @@ export class MachineBreakpoints implements TargetBreakpoints {
     const isWatch = watchKind(breakpoint.kind) !== undefined;
     if (isWatch && (lengthBytes < 1 || lengthBytes > MAXIMUM_WATCHED_BYTES)) return false;
     const compiled = this.#compile(code);
-    this.#own(owner, breakpoint, isMeant === undefined ? compiled : restricted(compiled, isMeant));
+    if (isMeant === undefined) {
+      this.#own(owner, breakpoint, { ...compiled, source: code ?? NO_CODE });
+    } else this.#own(owner, breakpoint, restricted(compiled, isMeant));
     return true;
   }
 
@@ -75,7 +84,7 @@ export class MachineBreakpoints implements TargetBreakpoints {
     this.#own(owner, breakpoint, { isPlain: false, isMet, runCommands: undefined });
   }
 
-  #own(owner: BreakpointOwner, breakpoint: Breakpoint, code: BreakpointCode): void {
+  #own(owner: BreakpointOwner, breakpoint: Breakpoint, code: OwnCode): void {
     const key = keyOf(breakpoint);
     const present = this.#inserted.get(key) ?? { breakpoint, owners: new Map() };
     this.#inserted.set(key, present);
@@ -93,6 +102,26 @@ export class MachineBreakpoints implements TargetBreakpoints {
 
   removeAllOf(owner: BreakpointOwner): void {
     for (const { breakpoint } of [...this.#inserted.values()]) this.remove(owner, breakpoint);
+  }
+
+  removeAll(): void {
+    for (const { breakpoint, owners } of [...this.#inserted.values()]) {
+      for (const owner of [...owners.keys()]) this.remove(owner, breakpoint);
+    }
+  }
+
+  /** Inserts on another machine what stops this one, with its conditions. */
+  copyStopsTo(other: MachineBreakpoints): void {
+    for (const { breakpoint, owners } of this.#inserted.values()) {
+      for (const [owner, { source }] of owners) {
+        if (source?.commands.length === 0) other.insert(owner, breakpoint, source);
+      }
+    }
+  }
+
+  /** The machine has been put where another one has stopped for these owners. */
+  takeOver(owners: readonly BreakpointOwner[]): void {
+    this.#metFor = owners;
   }
 
   /**

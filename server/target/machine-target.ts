@@ -8,6 +8,7 @@ import type {
   SystemCallStop,
   TripleFaultReport,
 } from '../../machine/index.ts';
+import type { KernelAwareness } from '../awareness/awareness.ts';
 import { findKernelAwareness } from '../awareness/find-kernel.ts';
 import { ForkLog } from '../awareness/fork-log.ts';
 import { GuestView } from '../awareness/guest-view.ts';
@@ -36,6 +37,8 @@ import { MachineProcesses } from './processes/machine-processes.ts';
 import type { ProcessBreakpoints } from './processes/process-breakpoints.ts';
 import type { ProcessFiles } from './processes/process-files.ts';
 import { planResume } from './resume-plan.ts';
+import { MachinePast, type Recording } from './reverse/machine-past.ts';
+import type { ReverseRunner } from './reverse/reverse-runner.ts';
 import { StackWindows } from './stack-windows.ts';
 import type {
   HostImage,
@@ -48,6 +51,7 @@ import type {
   Target,
   TargetIdentity,
   TargetLibrary,
+  TargetReverse,
   TargetState,
   TargetStop,
   TargetThread,
@@ -65,6 +69,8 @@ const SIGNAL = { SIGINT: 2, SIGTRAP: 5, SIGSEGV: 11, SIGTERM: 15 } as const;
 
 export interface MachineTargetOptions {
   readonly machine: MachineView & MachineControl;
+  /** The same machine as one that remembers. Absent: nobody goes back in time. */
+  readonly recording?: Recording;
   /** The kernel image's bytes, for symbols, awareness and `qXfer:exec-file`. */
   readonly image: Uint8Array;
   /** Its name or path on the host; debuggers see /boot/NAME. */
@@ -92,6 +98,7 @@ export class MachineTarget implements Target {
   readonly libraries?: readonly TargetLibrary[];
   readonly hostImage?: HostImage;
   readonly tracepoints: MachineTracepoints;
+  readonly reverse?: TargetReverse;
   /** Absent: the server does not know this kernel's processes. */
   readonly processes?: MachineProcesses;
   readonly monitor = {
@@ -127,7 +134,7 @@ export class MachineTarget implements Target {
   readonly #kernelModeCalls: KernelModeCalls | undefined;
   /** What made the present stop, for `monitor why`. */
   #fault: FaultRecord | undefined;
-  #runner: PlanRunner | undefined;
+  #runner: PlanRunner | ReverseRunner | undefined;
   /** Where the debugger was last told of a breakpoint: going on from there passes it. */
   #told: { readonly rip: bigint | undefined; readonly icount: bigint } | undefined;
 
@@ -152,6 +159,7 @@ export class MachineTarget implements Target {
       agent: this.#agent,
       breakpoints: this.#breakpoints,
       own: forkTracepoint(kernel),
+      isRepeating: () => options.recording?.machine.isRepeating === true,
       readOnly: readOnlyRegions(elf),
     });
     const { files, offer } = offerFiles({ ...options, elf, guest: this.#guest, inferiors });
@@ -168,6 +176,7 @@ export class MachineTarget implements Target {
       (end, thread) => this.#halted(this.#describeEnd(end, thread)),
       options.now,
     );
+    if (options.recording !== undefined) this.reverse = this.#past(options.recording, kernel);
     this.#catches = new ExceptionCatches(machine);
     const gate = kernel?.kernelModeGate;
     this.#kernelModeCalls =
@@ -255,6 +264,24 @@ export class MachineTarget implements Target {
     this.#kernelModeCalls?.beginRun();
     this.#runner = new PlanRunner(parts, plan, isTold);
     this.#pump.start(this.#runner);
+  }
+
+  #past(recording: Recording, kernel: KernelAwareness | undefined): MachinePast {
+    return new MachinePast({
+      recording,
+      kernel,
+      breakpoints: this.#breakpoints,
+      hasProcesses: () => this.processes?.isActive === true,
+      currentThread: () => this.#threads.current(),
+      start: (runner) => {
+        this.#runner = runner;
+        if (!this.#isDisposed) this.#pump.start(runner);
+      },
+      onTravel: () => {
+        this.#jumped();
+        this.#forks?.goBack();
+      },
+    });
   }
 
   readonly catchSystemCalls = (numbers: SystemCallFilter): void => {
@@ -415,6 +442,10 @@ export class MachineTarget implements Target {
       case 'step':
       case 'no-resumed':
         return this.#stopped(SIGNAL.SIGTRAP, { kind: end.kind }, thread);
+      case 'history-begin': {
+        const { kind, ...message } = end;
+        return { ...this.#stopped(SIGNAL.SIGTRAP, { kind }, thread), ...message };
+      }
       case 'breakpoint': {
         this.#told = { rip: end.address, icount: this.#machine.icount };
         const isHardware = this.#breakpoints.isHardwareAt(end.address);

@@ -19,6 +19,8 @@ export type RunEnd =
   | Exclude<StopReason, { kind: 'budget' | 'idle' }>
   /** What was resumed has ended. */
   | { readonly kind: 'no-resumed' }
+  /** Going back, there is nothing before; `message`: a line about why, with a line feed. */
+  | { readonly kind: 'history-begin'; readonly message?: string }
   /** Something has happened to a process that the debugger has. */
   | { readonly kind: 'process'; readonly stop: TargetStop };
 

@@ -138,6 +138,8 @@ export type StopCause =
   | { readonly kind: 'interrupt' }
   /** All threads that were resumed have ended; the thread of the stop is another one. */
   | { readonly kind: 'no-resumed' }
+  /** Going back, the target has come to where its past begins. */
+  | { readonly kind: 'history-begin' }
   /** Halted before its first instruction or after a reset. */
   | { readonly kind: 'reset' }
   /** Control has entered a system call, or has come back from one. */
@@ -237,6 +239,15 @@ export interface TargetFile {
   /** Seconds since 1970. */
   readonly modifiedAt: number;
   read(offsetBytes: number, lengthBytes: number): Awaitable<Uint8Array>;
+}
+
+/** One step back, or back to the last breakpoint or watchpoint. */
+export type ReverseAction = 'step' | 'continue';
+
+/** Going back in time (GDB manual, "Running programs backward"). */
+export interface TargetReverse {
+  /** As `resume`: the stop follows by itself. Throws `RemoteError` where it is not possible now. */
+  resume(action: ReverseAction): void;
 }
 
 /** Files for the debugger, read-only: the image, the guest's programs, its /proc (`vFile`). */
@@ -406,6 +417,7 @@ export interface Target {
   /** Stops at system calls by their numbers (gdb's `catch syscall`), in every process. */
   readonly catchSystemCalls?: (numbers: ReadonlySet<number> | 'all' | 'none') => void;
   readonly tracepoints?: TargetTracepoints;
+  readonly reverse?: TargetReverse;
   readonly processes?: TargetProcesses;
   /**
    * The answer to a packet that we do not know, of a target that has a stub of its own; empty: it does

@@ -56,6 +56,7 @@ export const PEER_PACKETS: ReadonlyMap<string, PeerSupport> = new Map([
   ...each('S', of(undefined, YES)),
   ...each('vCont?', ALL),
   ...each('vCont', of('no range step', YES, 'no range step')),
+  ...each('bs bc', of('only replaying a recording', NO, YES)),
   ...each('vStopped vCtrlC', ONLY_GDBSERVER),
   ...each('H T qC qfThreadInfo qsThreadInfo', ALL),
   ...each('qThreadExtraInfo', of('silent about a wrong id', NO, YES)),

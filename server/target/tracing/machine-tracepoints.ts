@@ -48,6 +48,8 @@ export interface TracingParts {
   readonly breakpoints: Pick<MachineBreakpoints, 'setTakeover'>;
   /** The trace that the server runs from the start, if any. */
   readonly own: TracepointDescription | undefined;
+  /** The machine goes again where it has been: its frames are there. */
+  readonly isRepeating?: () => boolean;
   /** What the kernel does not write to: frames show it without having collected it. */
   readonly readOnly: readonly Region[];
 }
@@ -362,7 +364,7 @@ export class MachineTracepoints implements TargetTracepoints {
   }
 
   #hit(tracepoint: Tracepoint): void {
-    if (this.#state !== 'running') return;
+    if (this.#state !== 'running' || this.#parts.isRepeating?.() === true) return;
     try {
       if (!tracepoint.isMet()) return;
     } catch (error) {
