@@ -321,7 +321,9 @@ export class Session {
       this.send(answer);
     } catch (error) {
       this.phase = 'idle';
-      this.log.error({ err: error }, 'internal error while reporting a stop');
+      // A stub behind us that has just gone is no error of ours.
+      if (error instanceof RemoteError) this.log.debug({}, error.message);
+      else this.log.error({ err: error }, 'internal error while reporting a stop');
       this.send(reply.text('T05'));
     }
     await this.handleQueue();

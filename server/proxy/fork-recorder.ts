@@ -130,10 +130,13 @@ export class ForkRecorder {
   private async leave(known?: RegisterValues): Promise<void> {
     const { upstream, registers } = this.parts;
     this.isBetweenStops = true;
-    const rip = (known ?? (await registers.allOfCpu())).get('rip') ?? 0n;
-    this.steppedOver = this.inserted.get(rip);
-    if (this.steppedOver !== undefined) await upstream.ask(`z${this.steppedOver}`);
-    this.isBetweenStops = false;
+    try {
+      const rip = (known ?? (await registers.allOfCpu())).get('rip') ?? 0n;
+      this.steppedOver = this.inserted.get(rip);
+      if (this.steppedOver !== undefined) await upstream.ask(`z${this.steppedOver}`);
+    } finally {
+      this.isBetweenStops = false;
+    }
     upstream.resume(LETTERS[this.steppedOver === undefined ? this.action : 'step']);
     if (this.hasBreakIn) upstream.breakIn();
   }

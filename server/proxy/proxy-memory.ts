@@ -66,7 +66,9 @@ export class ProxyMemory {
       if (physical === undefined) break;
       const pageEnd = (at & ~(PAGE_BYTES - 1n)) + PAGE_BYTES;
       const length = Number((pageEnd < end ? pageEnd : end) - at);
-      pieces.push(await this.readPieces(physical, length));
+      const piece = await this.readPieces(physical, length);
+      pieces.push(piece);
+      if (piece.length < length) break;
       at += BigInt(length);
     }
     return Buffer.concat(pieces);
@@ -102,8 +104,10 @@ export class ProxyMemory {
     for (let done = 0; done < lengthBytes; done += PIECE_BYTES) {
       const wanted = Math.min(PIECE_BYTES, lengthBytes - done);
       const text = await this.upstream.ask(`m${hex(address + BigInt(done))},${hex(wanted)}`);
-      if (text.startsWith('E')) break;
-      pieces.push(Buffer.from(text, 'hex'));
+      // An error is no byte at all; a stub may give fewer than were asked for, and is not believed more.
+      const piece = Buffer.from(text.startsWith('E') ? '' : text, 'hex').subarray(0, wanted);
+      pieces.push(piece);
+      if (piece.length < wanted) break;
     }
     return Buffer.concat(pieces);
   }

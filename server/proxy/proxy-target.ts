@@ -124,6 +124,8 @@ export class ProxyTarget implements Target {
   private isRunning = false;
   /** A new connection is being prepared: stops are its own doing. */
   private isPreparing = true;
+  /** A stop is being looked at: what a stub reports besides is nobody's. */
+  private isStopping = false;
   private lossMessage = '';
   private stop: TargetStop = stopped(CPU_THREAD, SIGNAL.SIGTRAP, { kind: 'interrupt' });
 
@@ -139,6 +141,7 @@ export class ProxyTarget implements Target {
           }),
         onLoss: () => this.lost(),
         onStop: (reply) => void this.upstreamStopped(reply),
+        onOutput: (hex) => this.say(Buffer.from(hex, 'hex').toString('latin1')),
       },
     );
     this.ram = new ProxyMemory(this.upstream);
@@ -283,8 +286,10 @@ export class ProxyTarget implements Target {
   }
 
   private async upstreamStopped(reply: string): Promise<void> {
-    if (!this.isRunning || this.isPreparing) return;
-    const signal = Number.parseInt(reply.slice(1, 3), 16) || SIGNAL.SIGTRAP;
+    if (!this.isRunning || this.isPreparing || this.isStopping) return;
+    const number = /^[TSX]([0-9a-f]{2})/i.exec(reply)?.[1] ?? '';
+    const signal = Number.parseInt(number, 16) || SIGNAL.SIGTRAP;
+    this.isStopping = true;
     try {
       const cause = await this.forks.pass(await this.causeOf(reply, signal));
       if (cause === 'ours') return;
@@ -293,14 +298,16 @@ export class ProxyTarget implements Target {
     } catch (error) {
       // Lost meanwhile: the new connection tells of a stop.
       if (!(error instanceof RemoteError)) throw error;
+    } finally {
+      this.isStopping = false;
     }
   }
 
   private async causeOf(reply: string, signal: number): Promise<StopCause> {
-    const watch = /;(r|a|)watch:([0-9a-f]+);/i.exec(`;${reply.slice(3)}`);
+    const watch = /;([ra]?)watch:([0-9a-fA-F]+);/.exec(`;${reply.slice(3)}`);
     if (watch !== null) {
       const kinds = { r: 'read', a: 'access', '': 'write' } as const;
-      const address = BigInt(`0x${watch[2]!}`);
+      const address = BigInt.asUintN(64, BigInt(`0x${watch[2]!}`));
       return { kind: 'watchpoint', address, watch: kinds[watch[1] as keyof typeof kinds] };
     }
     if (signal === SIGNAL.SIGINT) return { kind: 'interrupt' };

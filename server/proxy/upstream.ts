@@ -1,16 +1,24 @@
 /**
  * The client's side of RSP, towards the stub that the proxy stands in front of: one request at a time,
- * acknowledged, over a socket that connects again whenever it is lost.
+ * acknowledged, over a socket that connects again whenever it is lost. A stub that is silent, or talks
+ * nonsense, is hung up on: nobody who waits for it, and no later debugger, waits for ever.
  */
 import { Socket } from 'node:net';
 import NetReconnect from 'node-net-reconnect';
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
-import { PacketFraming } from '../rsp/framing.ts';
+import { PacketFraming, type FramingEvent } from '../rsp/framing.ts';
 import { encodePacket } from '../rsp/packet-writer.ts';
 
 const RETRY_MS = 300;
 const MAX_REPLY_BYTES = 0x20000;
-const ACK = Buffer.from('+');
+/** QEMU's main loop, which answers, stands still while it saves a machine. */
+const PATIENCE_MS = 30_000;
+/** A monitor command may do anything. */
+const COMMAND_PATIENCE_MS = 600_000;
+/** As often as gdb asks for a packet again. */
+const MOST_DAMAGED = 3;
+/** Acknowledgements and requests that the stub does not read. */
+const MOST_UNREAD_BYTES = 1 << 20;
 const BREAK_IN = Buffer.from([3]);
 
 export interface UpstreamEvents {
@@ -19,6 +27,8 @@ export interface UpstreamEvents {
   readonly onLoss: () => void;
   /** A stop reply to a resume, or one that nobody asked for. */
   readonly onStop: (reply: string) => void;
+  /** Text for the user, in hex, while the target runs. */
+  readonly onOutput?: (hex: string) => void;
 }
 
 interface Waiting {
@@ -39,9 +49,19 @@ export class Upstream {
   private lastRequest: Promise<unknown> = Promise.resolve();
   private isClosed = false;
   private isTargetRunning = false;
+  /** Ends the connection unless the stub answers before. */
+  private impatience: NodeJS.Timeout | undefined;
+  /** Replies with a wrong checksum since the last right one. */
+  private damaged = 0;
+  private readonly patienceMs: number;
 
-  constructor(address: { readonly host: string; readonly port: number }, events: UpstreamEvents) {
+  constructor(
+    address: { readonly host: string; readonly port: number },
+    events: UpstreamEvents,
+    patienceMs = PATIENCE_MS,
+  ) {
     this.events = events;
+    this.patienceMs = patienceMs;
     const options = { ...address, retryTime: RETRY_MS, retryAlways: true };
     this.socket.setNoDelay(true);
     this.socket.on('connect', () => {
@@ -90,7 +110,10 @@ export class Upstream {
 
   /** Never before the resume that it is to end. */
   breakIn(): void {
-    this.lastRequest = this.lastRequest.then(() => this.socket.write(BREAK_IN));
+    this.lastRequest = this.lastRequest.then(() => {
+      if (this.isTargetRunning) this.awaitAnswer(this.patienceMs);
+      this.socket.write(BREAK_IN);
+    });
   }
 
   /** Resolves when everything asked for until now has left, and was answered where it has an answer. */
@@ -100,16 +123,19 @@ export class Upstream {
 
   dispose(): void {
     this.isClosed = true;
+    clearTimeout(this.impatience);
     this.reconnect.end();
     this.socket.destroy();
   }
 
   private connected(): void {
     this.framing = new PacketFraming(MAX_REPLY_BYTES);
+    this.damaged = 0;
     this.events.onConnect();
   }
 
   private lost(): void {
+    clearTimeout(this.impatience);
     this.waiting?.reject(new RemoteError(ERRNO.EIO, 'the stub behind the proxy has gone'));
     this.waiting = undefined;
     this.isTargetRunning = false;
@@ -128,6 +154,7 @@ export class Upstream {
       }
       const asksForStop = text === '?';
       this.waiting = { asksForStop, resolve, reject, ...(output === undefined ? {} : { output }) };
+      this.awaitAnswer(output === undefined ? this.patienceMs : COMMAND_PATIENCE_MS);
       this.send(text);
     });
   }
@@ -136,29 +163,62 @@ export class Upstream {
     this.socket.write(encodePacket(Buffer.from(text, 'latin1')));
   }
 
+  private awaitAnswer(patienceMs: number): void {
+    clearTimeout(this.impatience);
+    this.impatience = setTimeout(() => this.socket.destroy(), patienceMs);
+    this.impatience.unref();
+  }
+
   private receive(bytes: Uint8Array): void {
+    let acknowledgements = '';
     for (const event of this.framing.feed(bytes)) {
-      if (event.kind === 'damaged') this.socket.write('-');
+      // Nothing comes any more, or nothing that its sender means.
+      if (this.socket.destroyed || !this.isSane(event.kind)) {
+        this.socket.destroy();
+        return;
+      }
+      if (event.kind === 'damaged') acknowledgements += '-';
       if (event.kind !== 'packet') continue;
-      this.socket.write(ACK);
+      acknowledgements += '+';
       this.deliver(Buffer.from(event.payload));
     }
+    if (acknowledgements !== '') this.socket.write(acknowledgements);
+  }
+
+  private isSane(kind: FramingEvent['kind']): boolean {
+    if (kind === 'damaged') this.damaged++;
+    else if (kind === 'packet') this.damaged = 0;
+    return (
+      kind !== 'too-long' &&
+      this.damaged <= MOST_DAMAGED &&
+      this.socket.writableLength <= MOST_UNREAD_BYTES
+    );
   }
 
   private deliver(payload: Buffer): void {
     const { waiting } = this;
-    if (waiting === undefined || (!waiting.asksForStop && isStopReply(payload))) {
-      this.isTargetRunning = false;
-      this.events.onStop(payload.toString('latin1'));
-      return;
-    }
     // `OK` and output are told apart by the second letter: hex has no K.
-    if (waiting.output !== undefined && payload[0] === 0x4f && payload[1] !== 0x4b) {
-      waiting.output(payload.toString('latin1', 1));
+    if (payload[0] === 0x4f && payload[1] !== 0x4b) {
+      const output = waiting === undefined ? this.events.onOutput : waiting.output;
+      output?.(payload.toString('latin1', 1));
       return;
     }
+    if (waiting === undefined || (!waiting.asksForStop && isStopReply(payload))) {
+      this.unasked(payload);
+      return;
+    }
+    clearTimeout(this.impatience);
     this.waiting = undefined;
     waiting.resolve(payload);
+  }
+
+  private unasked(payload: Buffer): void {
+    const text = payload.toString('latin1');
+    // A refusal to resume ends the run too; anything else is noise.
+    if (this.isTargetRunning && !/^([TSWXNE]|$)/.test(text)) return;
+    if (this.waiting === undefined) clearTimeout(this.impatience);
+    this.isTargetRunning = false;
+    this.events.onStop(text);
   }
 }
 

@@ -44,6 +44,11 @@ export class Program {
     this.child.stderr?.on('data', (bytes: Buffer) => (this.output += bytes.toString('latin1')));
   }
 
+  get pid(): number {
+    if (this.child.pid === undefined) throw new Error('it was not started');
+    return this.child.pid;
+  }
+
   async says(text: string | RegExp): Promise<void> {
     const isThere = (): boolean =>
       typeof text === 'string' ? this.output.includes(text) : text.test(this.output);

@@ -1,0 +1,88 @@
+/** Clients that come, ask something and vanish without a word, and what a server holds of them. */
+import { readFileSync, readdirSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { encodePacket } from '../../server/rsp/packet-writer.ts';
+import type { Random } from '../machine/block-engine/random-program.ts';
+import { symbolAddress } from '../server/fake-exo.ts';
+
+/** How many clients: as the long run wants it, or as many as a short one has the time for. */
+export function cyclesOr(usual: number): number {
+  return Number(process.env['FUZZ_CYCLES'] ?? usual);
+}
+export const SEED = Number(process.env['FUZZ_SEED'] ?? 1);
+
+export const FORK = symbolAddress('sys_fork').toString(16);
+const HANDSHAKE = ['QStartNoAckMode', 'qSupported:multiprocess+;swbreak+;hwbreak+', '?'];
+const REQUESTS = [
+  'g', `mffffffff80101000,1000`, `m${FORK},20000`, `Z0,${FORK},1`, `Z1,${FORK},1`, 'Z2,ffffffff80120000,8', 'Z4,1000,1000',
+  'vCont;s:p1.1', 'vCont;s:p1.2', 'vCont;c', 'c', 's', 'jThreadsInfo', 'qXfer:threads:read::0,20000', 'qCRC:ffffffff80100000,10000',
+  'qSearch:memory:ffffffff80100000;10000;nowhere to be found', 'qRcmd,746872656164732d', 'qRcmd,666f726b73', 'qRcmd,696e666f206d656d',
+  'vFile:open:2f626f6f742f6b65726e656c2e656c66,0,0', 'vFile:pread:3,20000,0', 'QSaveRegisterState', 'vCtrlC', 'QNonStop:1', 'vStopped', 'vCont;t', 'D', 'D1', '\x03',
+]; // prettier-ignore
+
+export interface Footprint {
+  readonly files: number;
+  readonly memoryKib: number;
+}
+
+export function footprint(pid: number): Footprint {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const memoryKib = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]);
+  return { files: readdirSync(`/proc/${pid}/fd`).length, memoryKib };
+}
+
+function encoded(request: string): Uint8Array {
+  return request === '\x03' ? Uint8Array.of(3) : encodePacket(Buffer.from(request, 'latin1'));
+}
+
+/** The footprint once no more files are open than before, or after ten seconds. */
+export async function settled(pid: number, files: number): Promise<Footprint> {
+  for (let turn = 0; turn < 100 && footprint(pid).files > files; turn++) await sleep(100);
+  return footprint(pid);
+}
+
+/** Clients of the server at a port of this host. */
+export class VanishingClients {
+  private readonly port: number;
+  private readonly random: Random;
+
+  /** `address`: HOST:PORT. */
+  constructor(address: string, random: Random) {
+    this.port = Number(address.split(':').at(-1));
+    this.random = random;
+  }
+
+  private async dial(): Promise<Socket> {
+    const socket = connect({ port: this.port, host: '127.0.0.1', noDelay: true });
+    socket.on('error', () => undefined);
+    await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));
+    return socket;
+  }
+
+  /** Talks for a while, cut at a random byte, and goes without a word. */
+  async vanish(): Promise<void> {
+    const socket = await this.dial();
+    const { random } = this;
+    const requests = Array.from({ length: random.below(8) }, () => random.pick(REQUESTS));
+    const bytes = Buffer.concat([...HANDSHAKE, ...requests].map(encoded));
+    const reads = random.below(3) > 0;
+    if (reads) socket.resume();
+    socket.write(bytes.subarray(0, random.below(4) === 0 ? random.below(bytes.length) : undefined));
+    if (random.below(2) === 0) await sleep(random.below(8));
+    if (random.below(2) === 0) socket.resetAndDestroy();
+    else socket.destroy();
+  }
+
+  /** Asks as a debugger; the answers to all requests, and what comes until the time is over. */
+  async converse(requests: readonly string[], listenMs: number): Promise<string> {
+    const socket = await this.dial();
+    let heard = '';
+    socket.on('data', (bytes: Buffer) => (heard += bytes.toString('latin1')));
+    for (const request of ['QStartNoAckMode', ...requests]) socket.write(encoded(request));
+    await sleep(listenMs);
+    socket.destroy();
+    await sleep(50);
+    return heard;
+  }
+}

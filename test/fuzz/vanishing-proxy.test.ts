@@ -1,0 +1,58 @@
+/**
+ * Clients that vanish at any moment from a proxy that records forks: it keeps nothing of them, the stub
+ * behind it is left with no breakpoint of theirs, and its guest goes on forking.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startProxy, type Program } from '../end-to-end/before-qemu.ts';
+import { ServerProcess } from '../end-to-end/server-process.ts';
+import { Random } from '../machine/block-engine/random-program.ts';
+import { cyclesOr, footprint, FORK, SEED, settled, VanishingClients } from './vanishing-clients.ts';
+
+const CYCLES = cyclesOr(100);
+/** Node's heap breathes; a leak of one connection's buffers in each cycle is far more. */
+const MOST_GROWTH_KIB = 48 * 1024;
+const WARM_UP_CYCLES = 30;
+const READY = '[INIT] forking a worker every second';
+
+describe('clients of a proxy that vanish', () => {
+  let stub: ServerProcess;
+  let proxy: Program;
+  let clients: VanishingClients;
+
+  beforeAll(async () => {
+    stub = await ServerProcess.start();
+    await stub.serial(READY);
+    const port = Number(stub.address.split(':').at(-1));
+    const started = await startProxy(port, '--record-forks');
+    proxy = started.proxy;
+    clients = new VanishingClients(started.address, new Random(SEED));
+  });
+  afterAll(async () => {
+    await proxy.end();
+    await stub.stop();
+  });
+
+  it(`leave nothing behind in ${CYCLES} cycles`, { timeout: 7_200_000 }, async () => {
+    for (let cycle = 0; cycle < WARM_UP_CYCLES; cycle++) await clients.vanish();
+    await sleep(1000);
+    const before = footprint(proxy.pid);
+    for (let cycle = 0; cycle < CYCLES; cycle++) await clients.vanish();
+    const after = await settled(proxy.pid, before.files);
+    process.stderr.write(
+      `${CYCLES} cycles of the proxy: ${JSON.stringify(before)} → ${JSON.stringify(after)}\n`,
+    );
+    expect(after.files).toBe(before.files);
+    expect(after.memoryKib - before.memoryKib).toBeLessThan(MOST_GROWTH_KIB);
+  });
+
+  it('leave no breakpoint and a guest that runs and forks', async () => {
+    await expect.poll(() => clients.converse(['?'], 500), { timeout: 20_000 }).toMatch(/\$T/);
+    const heard = await clients.converse(['?', 'vCont;c'], 3500);
+    expect(heard.match(/\$T/g)).toHaveLength(1);
+    expect(await clients.converse(['?', `m${FORK},4`], 1000)).toMatch(/\$[0-9a-f]{8}#/);
+    const since = stub.stdout.slice(stub.stdout.indexOf(READY));
+    expect(since).not.toMatch(/panic|\[KILL\]|FAILED/i);
+    expect(proxy.output + stub.stderr).not.toMatch(/internal error|Error:/);
+  });
+});
