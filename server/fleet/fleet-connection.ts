@@ -26,6 +26,7 @@ class FleetConnection implements Connection {
   /** What came before it was known who is there. */
   private held = Buffer.alloc(0);
   private behind: Connection | undefined;
+  private isKnown = false;
 
   constructor(pool: SessionPool, socket: Socket, log: SessionLog) {
     this.pool = pool;
@@ -48,10 +49,18 @@ class FleetConnection implements Connection {
       this.socket.destroy();
       return;
     }
+    if (this.isKnown) return;
     const isNoise = ({ kind }: { kind: string }): boolean => kind === 'ack' || kind === 'nack';
     const first = this.framing.feed(bytes).find((event) => !isNoise(event));
     if (first === undefined) return;
     const isMonitor = first.kind === 'packet' && isForFrontDesk(first.payload);
+    this.isKnown = true;
+    // Of a client that has gone already the event loop knows within this turn: it costs no machine.
+    setImmediate(() => this.begin(isMonitor));
+  }
+
+  private begin(isMonitor: boolean): void {
+    if (this.socket.destroyed) return;
     this.behind = this.choose(isMonitor);
     this.behind.receive(this.held);
     this.held = Buffer.alloc(0);

@@ -48,8 +48,10 @@ export class SessionPool {
     await this.spare?.whenReady;
   }
 
+  /** Processes that are about to end count too: clients that come and go at once start few of them. */
   get isFull(): boolean {
-    return this.sessions.size >= this.limit;
+    const isOverrun = this.spare === undefined && this.processes.size >= 2 * this.limit;
+    return this.sessions.size >= this.limit || isOverrun;
   }
 
   /** Of living processes, those that wait for a debugger or are about to end included. */

@@ -44,6 +44,7 @@ export class SessionProcess {
   private readonly questions = new Map<number, (answer: SessionLook | MonitorOutcome) => void>();
   private asked = 0;
   private isEnding = false;
+  private isReady = false;
 
   constructor({ script, order, heapMegabytes }: SessionProcessOptions) {
     this.child = fork(script, [], {
@@ -87,6 +88,8 @@ export class SessionProcess {
     this.isEnding = true;
     this.channel.destroy();
     if (this.child.connected) this.child.disconnect();
+    // It would first finish its start, and has nothing to lose.
+    if (!this.isReady) this.child.kill('SIGKILL');
     const impatience = setTimeout(() => this.child.kill('SIGKILL'), LEAVING_MS);
     void this.whenEnded.then(() => clearTimeout(impatience));
   }
@@ -94,9 +97,13 @@ export class SessionProcess {
   private untilReady(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.child.on('message', (message: FromSession) => {
-        if (message.kind === 'ready') resolve();
-        else if (message.kind === 'answer') this.questions.get(message.id)?.(message.answer);
-        else reject(new { image: ImageError, usage: UsageError }[message.reason](message.message));
+        if (message.kind === 'ready') {
+          this.isReady = true;
+          resolve();
+        }
+        if (message.kind === 'answer') this.questions.get(message.id)?.(message.answer);
+        if (message.kind === 'failed')
+          reject(new { image: ImageError, usage: UsageError }[message.reason](message.message));
       });
       void this.whenEnded.then((how) => {
         reject(new SessionError(`the process of a session ${how ?? 'ended'} before it was ready`));
