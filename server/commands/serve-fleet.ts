@@ -20,8 +20,8 @@ import { loadSymbolArguments } from './symbol-arguments.ts';
 const MOST_SESSIONS = 256;
 /** The JavaScript heap of a session; a session of the example kernel uses some 20 MiB. */
 const HEAP_MEGABYTES = 256;
-/** Beside guest RAM and heap: Node itself, compiled code, trace buffers, snapshots. */
-const OTHER_MEGABYTES = 128;
+/** Beside guest RAM and heap: Node itself, compiled code, trace buffers, snapshots, states of the past. */
+const OTHER_MEGABYTES = 256;
 const MIB = 2 ** 20;
 
 const SESSION_SCRIPT = fileURLToPath(new URL('../fleet/session-main.js', import.meta.url));
@@ -103,9 +103,13 @@ function checkArguments(
   return address;
 }
 
-/** What all machines may come to want must be there. Throws `UsageError`. */
+/**
+ * What all machines may come to want must be there: a debugger that goes back in time has a second machine
+ * for it. Throws `UsageError`.
+ */
 function checkMemory(sessions: number, guestBytes: number): void {
-  const wanted = sessions * (guestBytes / MIB + HEAP_MEGABYTES + OTHER_MEGABYTES);
+  const guests = (2 * guestBytes) / MIB;
+  const wanted = sessions * (guests + HEAP_MEGABYTES + OTHER_MEGABYTES);
   const there = hostMegabytes();
   if (wanted <= there) return;
   throw new UsageError(

@@ -3,7 +3,7 @@
  * what it answers: every request has exactly one answer, whatever the request is.
  */
 import { setImmediate } from 'node:timers/promises';
-import { Machine } from '../../machine/index.ts';
+import { Machine, RecordedMachine } from '../../machine/index.ts';
 import { DebuggerSeat } from '../../server/debugger-seat.ts';
 import { PACKET_CHAPTERS } from '../../server/packets/index.ts';
 import { PACKET_SIZE } from '../../server/packets/packet-context.ts';
@@ -47,13 +47,12 @@ export class BesiegedSession {
   private past: readonly Uint8Array[] = [];
 
   private constructor() {
-    this.machine = new Machine({
-      image: KERNEL_IMAGE,
-      imageName: 'kernel.elf',
-      memoryBytes: MEMORY_BYTES,
-    });
+    const options = { image: KERNEL_IMAGE, imageName: 'kernel.elf', memoryBytes: MEMORY_BYTES };
+    const machine = new RecordedMachine(options);
+    this.machine = machine;
     this.target = new MachineTarget({
-      machine: this.machine,
+      machine,
+      recording: { machine, makeReplica: () => new Machine(options) },
       image: KERNEL_IMAGE,
       imageName: 'kernel.elf',
     });
