@@ -56,7 +56,7 @@ describe('clients of sessions that vanish', () => {
     process.stderr.write(
       `${CYCLES} cycles of sessions: ${JSON.stringify(before)} → ${JSON.stringify(after)}\n`,
     );
-    expect(after.files).toBe(before.files);
+    expect(after.files).toBeLessThanOrEqual(before.files);
     expect(after.memoryKib - before.memoryKib).toBeLessThan(MOST_GROWTH_KIB);
   });
 
