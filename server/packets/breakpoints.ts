@@ -78,7 +78,9 @@ export const breakpoints: PacketChapter = {
         if (inserted.takesCode !== true) fields.end();
         const code = readCode(fields);
         const isInserted = await inserted.insert(context.owner, breakpoint, code);
-        return isInserted ? reply.ok : reply.error(ERRNO.EINVAL, 'cannot be watched');
+        return isInserted
+          ? reply.ok
+          : reply.error(ERRNO.EINVAL, 'cannot be watched, or too much is watched');
       },
     }),
     definePacket({

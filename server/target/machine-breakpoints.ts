@@ -19,6 +19,8 @@ import {
 
 /** A debugger watches variables and buffers, not whole memories. */
 const MAXIMUM_WATCHED_BYTES = 1 << 20;
+/** All of a page's are looked at by each access to the page. */
+const MOST_WATCHPOINTS = 1000;
 
 const WATCH_KINDS = {
   [BREAKPOINT_KIND.write]: 'write',
@@ -72,11 +74,21 @@ export class MachineBreakpoints implements TargetBreakpoints {
     }
     const isWatch = watchKind(breakpoint.kind) !== undefined;
     if (isWatch && (lengthBytes < 1 || lengthBytes > MAXIMUM_WATCHED_BYTES)) return false;
+    if (isWatch && this.#hasNoRoomFor(breakpoint)) return false;
     const compiled = this.#compile(code);
     if (isMeant === undefined) {
       this.#own(owner, breakpoint, { ...compiled, source: code ?? NO_CODE });
     } else this.#own(owner, breakpoint, restricted(compiled, isMeant));
     return true;
+  }
+
+  #hasNoRoomFor(watchpoint: Breakpoint): boolean {
+    if (this.#inserted.size < MOST_WATCHPOINTS || this.#inserted.has(keyOf(watchpoint)))
+      return false;
+    const watched = [...this.#inserted.values()].filter(
+      ({ breakpoint: { kind } }) => watchKind(kind) !== undefined,
+    );
+    return watched.length >= MOST_WATCHPOINTS;
   }
 
   /** A breakpoint with a condition of our own, which may be asked more than once at a place. */
