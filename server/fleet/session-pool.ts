@@ -121,8 +121,9 @@ export class SessionPool {
     const isSpare = this.spare === process;
     if (isSpare) this.spare = undefined;
     const session = [...this.sessions.values()].find((one) => one.process === process);
-    if (how !== undefined && (isSpare || session !== undefined)) {
-      const fields = session === undefined ? {} : { session: session.number };
+    if (how !== undefined) {
+      const number = process.sessionNumber;
+      const fields = number === undefined ? {} : { session: number };
       this.options.log.warn(fields, `the process of a session ${how}; all others go on`);
     }
     if (session !== undefined) this.close(session);

@@ -44,6 +44,10 @@ export class SessionProcess {
   private readonly questions = new Map<number, (answer: SessionLook | MonitorOutcome) => void>();
   private asked = 0;
   private isEnding = false;
+  /** Its channel was gone before it was to end: what follows it has brought about itself. */
+  private hasGone = false;
+  private isKilled = false;
+  private session: number | undefined;
   private isReady = false;
 
   constructor({ script, order, heapMegabytes }: SessionProcessOptions) {
@@ -56,6 +60,11 @@ export class SessionProcess {
     const streams = this.child.stdio as readonly unknown[] | undefined;
     this.channel = (streams?.[3] as Socket | undefined) ?? new Socket();
     this.channel.on('error', () => undefined);
+    for (const event of ['end', 'close']) {
+      this.channel.once(event, () => {
+        if (!this.isEnding) this.hasGone = true;
+      });
+    }
     this.whenEnded = new Promise((resolve) => {
       this.child.once('error', (error) => resolve(error.message));
       this.child.once('exit', (status, signal) => resolve(this.describeEnd(status, signal)));
@@ -70,7 +79,13 @@ export class SessionProcess {
     return this.child.pid;
   }
 
+  /** Whom it serves, or served last; undefined: it has waited for a debugger. */
+  get sessionNumber(): number | undefined {
+    return this.session;
+  }
+
   begin(session: number): void {
+    this.session = session;
     this.tell({ kind: 'begin', session });
   }
 
@@ -89,9 +104,14 @@ export class SessionProcess {
     this.channel.destroy();
     if (this.child.connected) this.child.disconnect();
     // It would first finish its start, and has nothing to lose.
-    if (!this.isReady) this.child.kill('SIGKILL');
-    const impatience = setTimeout(() => this.child.kill('SIGKILL'), LEAVING_MS);
+    if (!this.isReady) this.kill();
+    const impatience = setTimeout(() => this.kill(), LEAVING_MS);
     void this.whenEnded.then(() => clearTimeout(impatience));
+  }
+
+  private kill(): void {
+    this.isKilled = true;
+    this.child.kill('SIGKILL');
   }
 
   private untilReady(): Promise<void> {
@@ -131,7 +151,8 @@ export class SessionProcess {
   }
 
   private describeEnd(status: number | null, signal: NodeJS.Signals | null): string | undefined {
-    if (status === 0 || this.isEnding) return undefined;
+    const isMeant = this.isKilled || (this.isEnding && !this.hasGone);
+    if (status === 0 || isMeant) return undefined;
     if (signal === null) return `ended with status ${status ?? ''}`;
     const reason = LIKELY_REASONS[signal];
     return `was ended by ${signal}${reason === undefined ? '' : ` (${reason}?)`}`;

@@ -27,6 +27,11 @@ process.on('message', (message) => {
 });
 channel.on('data', (bytes) => {
   const word = bytes.toString();
+  if (word === 'leave') {
+    channel.destroy();
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), 200);
+    process.removeAllListeners('disconnect');
+  }
   if (word === 'throw') throw new Error('a bug of the test script, meant to be seen');
   if (word === 'hang') for (;;);
   const kept = [];
@@ -100,6 +105,19 @@ describe('a pool of sessions', () => {
     expect(pool.open('c')).toBeUndefined();
     pool.close(first);
     expect(pool.open('d')?.number).toBe(3);
+  });
+
+  it('says how a session ended whose connection was gone before it', async () => {
+    pool = open(3);
+    await pool.start();
+    const bad = pool.open('bad')!;
+    const closed = new Promise((resolve) => bad.process.channel.once('close', resolve));
+    bad.process.channel.write('leave');
+    bad.process.channel.resume();
+    await closed;
+    pool.close(bad);
+    await bad.process.whenEnded;
+    await until('a word about it', () => said.some((text) => /was ended by SIGKILL/.test(text)));
   });
 
   it.each([
