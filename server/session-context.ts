@@ -113,6 +113,7 @@ export class SessionContext implements PacketContext {
     const { seat, target, onDetach, log } = this.options;
     if (!seat.isHeldBy(this.owner)) return;
     this.actions.detached();
+    target.reverse?.giveUp();
     this.selection = new ThreadSelection(target);
     this.holdings.files.clear();
     this.holdings.savedRegisters.clear();

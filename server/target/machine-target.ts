@@ -38,7 +38,7 @@ import type { ProcessBreakpoints } from './processes/process-breakpoints.ts';
 import type { ProcessFiles } from './processes/process-files.ts';
 import { planResume } from './resume-plan.ts';
 import { MachinePast, type Recording } from './reverse/machine-past.ts';
-import type { ReverseRunner } from './reverse/reverse-runner.ts';
+import { ReverseRunner } from './reverse/reverse-runner.ts';
 import { StackWindows } from './stack-windows.ts';
 import type {
   HostImage,
@@ -276,6 +276,9 @@ export class MachineTarget implements Target {
       start: (runner) => {
         this.#runner = runner;
         if (!this.#isDisposed) this.#pump.start(runner);
+      },
+      giveUp: () => {
+        if (this.#runner instanceof ReverseRunner) this.interrupt();
       },
       onTravel: () => {
         this.#jumped();

@@ -248,6 +248,8 @@ export type ReverseAction = 'step' | 'continue';
 export interface TargetReverse {
   /** As `resume`: the stop follows by itself. Throws `RemoteError` where it is not possible now. */
   resume(action: ReverseAction): void;
+  /** The debugger goes: a search under way ends, and the target is halted where it was. */
+  giveUp(): void;
 }
 
 /** Files for the debugger, read-only: the image, the guest's programs, its /proc (`vFile`). */

@@ -1,11 +1,14 @@
+import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Machine, RecordedMachine } from '../../machine/index.ts';
 import { DebuggerSeat } from '../../server/debugger-seat.ts';
 import { encodePacket } from '../../server/rsp/packet-writer.ts';
 import { MachineTarget } from '../../server/target/machine-target.ts';
 import type { Target } from '../../server/target/target.ts';
 import { FakeTarget } from '../fake-target.ts';
 import { SessionHarness } from '../session-harness.ts';
+import { KERNEL_PATH } from '../machine/small-guest.ts';
 import { FakeMachine } from './fake-machine.ts';
 
 function frame(text: string): Uint8Array {
@@ -214,6 +217,27 @@ describe('the one debugger', () => {
     expect(harness.target.state().kind).toBe('running');
     expect(harness.target.inserted.size).toBe(0);
   });
+
+  it.each(['vanishes', 'detaches'])(
+    'leaves a machine that goes forward when it %s on the way back',
+    async (how) => {
+      const image = readFileSync(KERNEL_PATH);
+      const options = { image, imageName: 'kernel.elf', memoryBytes: 16 << 20 };
+      const machine = new RecordedMachine(options);
+      const recording = { machine, makeReplica: () => new Machine(options) };
+      const target = new MachineTarget({ machine, recording, image, imageName: 'kernel.elf' });
+      const harness = new SessionHarness<Target>({ target });
+      await harness.send('?');
+      machine.run({ budget: 3_000_000, skipIdle: true });
+      const { icount } = machine;
+      harness.session.receive(frame('bc'));
+      await new Promise((resolve) => setImmediate(resolve));
+      if (how === 'vanishes') await harness.session.dispose();
+      else expect(await harness.send('D')).toEqual(['OK']);
+      await expect.poll(() => machine.icount).toBeGreaterThan(icount);
+      target.dispose();
+    },
+  );
 
   it('answers D before the machine goes on', async () => {
     const harness = new SessionHarness();

@@ -32,6 +32,8 @@ export interface PastParts {
   /** Processes go on one by one, and the machine goes back as a whole. */
   readonly hasProcesses: () => boolean;
   readonly start: (runner: ReverseRunner) => void;
+  /** Halts the target if it is going back. */
+  readonly giveUp: () => void;
 }
 
 export class MachinePast implements TargetReverse {
@@ -61,6 +63,10 @@ export class MachinePast implements TargetReverse {
         currentThread,
       }),
     );
+  }
+
+  giveUp(): void {
+    this.#parts.giveUp();
   }
 
   #withStops(machine: Machine): Replica {
