@@ -67,6 +67,11 @@ export abstract class FastPathRecorder extends VectorRecorder implements FastPat
     this.writeField('tlbContext', this.truncate(context, 32));
   }
 
+  setUserAccess(isOpen: boolean): void {
+    this.setSystemFlag('AC', this.always(isOpen));
+    this.writeField('tlbContext', this.truncate(this.kernelContext(true), 32));
+  }
+
   retired(): Value {
     const budget = this.define<Node>({ kind: 'budget', valueType: 'i64', uses: 0 });
     return this.subtract(this.readField('icountAtEnd'), this.value(budget, 64));

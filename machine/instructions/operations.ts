@@ -141,7 +141,7 @@ export interface Flags {
   /** ZF SF PF from the result; the others keep their values. */
   setFlagsOfResult(result: Value): void;
   systemFlag(flag: SystemFlag): Condition;
-  /** DF and AC only take effect by this at once; IF, TF, NT, RF go through host operations. */
+  /** Only DF takes effect by this at once: AC has `setUserAccess`, the others host operations. */
   setSystemFlag(flag: SystemFlag, condition: Condition): void;
 }
 
@@ -189,6 +189,8 @@ export interface FastPaths {
   storeLocated(place: Value, offsetBytes: number, value: Value): void;
   /** CPL, 32 bits, and all that hangs on it; RFLAGS.AC has been set before. A jump must follow. */
   setPrivilegeLevel(level: Value): void;
+  /** RFLAGS.AC at CPL 0, with what SMAP makes of it. A jump must follow. */
+  setUserAccess(isOpen: boolean): void;
   /** Instructions retired before this one, 64 bits. Only beside a `hostTransfer`, which regions leave. */
   retired(): Value;
 }

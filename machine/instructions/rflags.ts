@@ -32,14 +32,21 @@ function systemFlagTo(
   };
 }
 
-/** CLAC and STAC exist at CPL 0 only (SDM 2A, CLAC). */
+/**
+ * CLAC and STAC exist at CPL 0 only (SDM 2A, CLAC). They end a region of hot code, which looks the
+ * TLB context up once.
+ */
 function accessFlagTo(mnemonic: string, modrm: string, value: boolean): InstructionDefinition {
   return {
     mnemonic,
     encodings: [`NP 0F 01 ${modrm}`],
     semantics(o: Operations) {
-      if (o.mode.cpl !== 0) o.raise(VECTOR.UD);
-      else o.setSystemFlag('AC', o.always(value));
+      if (o.mode.cpl !== 0) {
+        o.raise(VECTOR.UD);
+        return;
+      }
+      o.setUserAccess(value);
+      o.jump(o.nextRip());
     },
   };
 }
