@@ -7,19 +7,21 @@ import { assertNever } from './assert-never.ts';
 import type { VirtualClock } from './clock/event-queue.ts';
 import type { Cpu } from './cpu/cpu.ts';
 import {
+  endTrapShadow,
   instructionBreakpoint,
   instructionBreakpoints,
   isSingleStepping,
   takeDebugTrap,
 } from './cpu/debug-registers.ts';
 import { deliverException, deliverInterrupt, isHeldBack } from './cpu/exceptions.ts';
-import { RFLAGS_IF } from './cpu/rflags.ts';
+import { RFLAGS_IF, RFLAGS_RF } from './cpu/rflags.ts';
 import { WATCH_RING_3 } from './cpu/transfer-watch.ts';
 import type { InterruptController } from './devices/interrupt-controller.ts';
 import type { Engine } from './engine.ts';
 import type { ExecutionHooks } from './execution-hooks.ts';
 import { PAGE_FAULT, VECTOR, type GuestFault } from './guest-fault.ts';
 import type { CodeHold, MachineView, RunOptions } from './machine-interface.ts';
+import { WORD } from './state/fields.ts';
 import type { StopReason, TripleFaultReport } from './stop-reason.ts';
 
 /** Engines count in 32 bits. */
@@ -207,10 +209,13 @@ export class RunLoop {
     const isPassing = this.isPassing();
     if (isPassing) hooks.runHooks(this.linearRip(), view);
     this.followDebugRegisters();
+    this.dropResumeFlag();
     const isTrapping = isSingleStepping(state);
+    cpu.singleStepTrap = undefined;
     const isInterruptWaiting = interrupts.hasInterrupt() || interrupts.hasNmi();
     // What waits in the shadow of STI or MOV SS comes as soon as one instruction has retired.
-    const isShadowed = isInterruptWaiting && state.icount === state.shadowIcount;
+    const mayCome = isInterruptWaiting || state.trapShadow !== 0;
+    const isShadowed = mayCome && state.icount === state.shadowIcount;
     const budget = isTrapping || isStep || isShadowed ? 1n : this.untilNextEvent(left);
     state.exitRequest = 0;
     state.watchedTransfers = cpu.watch.beginRun() | (this.hold === undefined ? 0 : WATCH_RING_3);
@@ -223,6 +228,7 @@ export class RunLoop {
         return this.afterInstructions(isTrapping);
       case 'fault': {
         cpu.memory.discardPending();
+        endTrapShadow(cpu);
         if (this.isOnForbiddenPage(exit.fault)) return this.atBreakpoint();
         return this.deliver(exit.fault, true) ?? (isStep ? { kind: 'step' } : undefined);
       }
@@ -315,6 +321,14 @@ export class RunLoop {
     const addresses = instructionBreakpoints(state);
     this.hasGuestBreakpoints = addresses.length > 0;
     this.parts.hooks.setGuestBreakpoints(addresses);
+  }
+
+  /** RF is for one instruction: it does not wait for a breakpoint further on. */
+  private dropResumeFlag(): void {
+    const { state } = this.parts.cpu;
+    if ((state.words[WORD.rflagsSystem]! & RFLAGS_RF) === 0) return;
+    if (this.parts.hooks.isGuestBreakpoint(this.linearRip())) return;
+    state.rflagsSystem &= ~BigInt(RFLAGS_RF);
   }
 
   private atBreakpoint(): StopReason | undefined {

@@ -59,6 +59,11 @@ export class Cpu {
   halted = false;
   /** Can INVLPG of this address, in halves, change what code there is? The engine knows. */
   mayChangeCode: (linearLow: number, linearHigh: number) => boolean = () => true;
+  /**
+   * Whether the present instruction is followed by the #DB of a single step, from one with rules of its
+   * own; undefined: RFLAGS.TF as it was before the instruction decides.
+   */
+  singleStepTrap: boolean | undefined;
   /** What the debugger wants to hear of. */
   readonly watch = new TransferWatch();
   private readonly notes: Notes;

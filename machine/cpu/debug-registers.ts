@@ -81,14 +81,43 @@ export function raiseDebugException(state: CpuState, bits: bigint): GuestFault {
 
 /**
  * The #DB trap that is due after an instruction has retired: a single step (`wasStepping`: RFLAGS.TF was
- * set before the instruction) and data breakpoints, both in one; or undefined.
+ * set before the instruction) and data breakpoints, both in one; or undefined. After MOV SS the single
+ * step is lost, and what its operand has hit waits for the next instruction (Intel SDM 3A §6.8.3).
  */
 export function takeDebugTrap(cpu: Cpu, wasStepping: boolean): GuestFault | undefined {
-  let bits = wasStepping ? DR6_BS : 0n;
-  for (const { owner } of cpu.memory.takeGuestWatchHits()) {
+  const { state } = cpu;
+  if (isTrapShadow(state)) return undefined;
+  state.trapShadow = 0;
+  const isStep = cpu.singleStepTrap ?? wasStepping;
+  const bits = (isStep ? DR6_BS : 0n) | takeDataHits(cpu);
+  return bits === 0n ? undefined : raiseDebugException(state, bits);
+}
+
+/** Between MOV SS or POP SS and the next instruction. */
+export function isTrapShadow({ trapShadow, icount, shadowIcount }: CpuState): boolean {
+  return trapShadow !== 0 && icount === shadowIcount;
+}
+
+/** The instruction in the shadow has faulted: what waited is lost. */
+export function endTrapShadow(cpu: Cpu): void {
+  if (cpu.state.trapShadow === 0) return;
+  cpu.state.trapShadow = 0;
+  cpu.memory.takeGuestWatchHits();
+}
+
+/** INT1 is a #DB by itself: it tells of what waited in the shadow of MOV SS. */
+export function joinWaitingTraps(cpu: Cpu): void {
+  const bits = takeDataHits(cpu);
+  if (bits !== 0n) raiseDebugException(cpu.state, bits);
+}
+
+/** B0–B3 of the data breakpoints that were hit since the last call. */
+function takeDataHits({ memory }: Cpu): bigint {
+  let bits = 0n;
+  for (const { owner } of memory.takeGuestWatchHits()) {
     if (owner !== 'debugger') bits |= 1n << BigInt(owner);
   }
-  return bits === 0n ? undefined : raiseDebugException(cpu.state, bits);
+  return bits;
 }
 
 /** RFLAGS.TF: the next instruction is to be followed by #DB. */
@@ -113,10 +142,11 @@ export function instructionBreakpoints(state: CpuState): readonly bigint[] {
 
 /**
  * The #DB fault of an instruction breakpoint at a linear address, or undefined. RF suppresses it for
- * one instruction and is cleared by asking.
+ * one instruction and is cleared by asking; so does MOV SS before it.
  */
 export function instructionBreakpoint(cpu: Cpu, linear: bigint): GuestFault | undefined {
   const { state } = cpu;
+  if (isTrapShadow(state)) return undefined;
   const isResuming = (state.rflagsSystem & BigInt(RFLAGS_RF)) !== 0n;
   if (isResuming) {
     state.rflagsSystem &= ~BigInt(RFLAGS_RF);

@@ -5,6 +5,7 @@
 import { fault, VECTOR, type GuestFault } from '../guest-fault.ts';
 import type { TripleFaultReport } from '../stop-reason.ts';
 import type { Cpu } from './cpu.ts';
+import { joinWaitingTraps } from './debug-registers.ts';
 import { enterHandler32 } from './handler-entry-32.ts';
 import { enterHandler64 } from './handler-entry-64.ts';
 import type { HandlerEvent } from './handler-entry.ts';
@@ -91,20 +92,25 @@ export function deliverInterrupt(
 
 /**
  * INT n, INT3, INTO and INT1; state.rip is the next instruction's. A fault belongs to the
- * instruction. `isHardware` (INT1) skips the check of the gate's DPL.
+ * instruction. `isHardware` (INT1) skips the check of the gate's DPL. TF is off when the handler
+ * begins, so that no single step follows (Intel SDM 3B §17.3.1.4).
  */
 export function softwareInterrupt(
   cpu: Cpu,
   vector: number,
   isHardware: boolean,
 ): GuestFault | undefined {
-  return enterHandler(cpu, {
+  const failed = enterHandler(cpu, {
     vector,
     errorCode: undefined,
     isSoftware: !isHardware,
     returnRip: cpu.state.rip,
     resumes: false,
   });
+  if (failed !== undefined) return failed;
+  cpu.singleStepTrap = false;
+  if (isHardware) joinWaitingTraps(cpu);
+  return undefined;
 }
 
 function enter(cpu: Cpu, raised: GuestFault, rip: bigint): GuestFault | undefined {

@@ -47,6 +47,12 @@ export function setInterruptFlag(cpu: Cpu): GuestFault | undefined {
 }
 
 /** No interrupt between this instruction and the next (Intel SDM 3A §6.8.3). */
-export function inhibitInterrupts({ state }: Cpu): void {
+function inhibitInterrupts({ state }: Cpu): void {
   state.shadowIcount = state.icount + 1n;
+}
+
+/** Nor a #DB, unless the next instruction itself raises it. */
+export function inhibitTraps(cpu: Cpu): void {
+  inhibitInterrupts(cpu);
+  cpu.state.trapShadow = 1;
 }

@@ -25,12 +25,7 @@ import { softwareInterrupt } from './exceptions.ts';
 import { extendedControlRegister } from './extended-control.ts';
 import { farReturn, interruptReturn } from './far-returns.ts';
 import { farCall, farJump } from './far-transfers.ts';
-import {
-  clearInterruptFlag,
-  inhibitInterrupts,
-  popFlags,
-  setInterruptFlag,
-} from './flag-operations.ts';
+import { clearInterruptFlag, inhibitTraps, popFlags, setInterruptFlag } from './flag-operations.ts';
 import { FLOAT_HOST_OPERATIONS } from './float/host-operations.ts';
 import { fxrstor, fxsave, loadMxcsr, readX87Word, resetX87, writeX87Word } from './fxsave.ts';
 import { readMsr, writeMsr } from './msr.ts';
@@ -115,7 +110,7 @@ const INTEGER_OPERATIONS: Record<Exclude<HostOperation, FloatOperation>, HostFun
       if (release !== 0) releaseStack(cpu, release);
     });
     if (failed !== undefined) return failed;
-    if (host2 !== 0n) inhibitInterrupts(cpu);
+    if (host2 !== 0n) inhibitTraps(cpu);
     if (name === 'ss') cpu.requestExit();
     return undefined;
   },

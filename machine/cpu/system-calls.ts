@@ -1,6 +1,7 @@
 /** SYSCALL, SYSRET, SYSENTER and SYSEXIT: flat segments without descriptor tables (Intel SDM 2B, 3A §5.8.7). */
 import { fault, VECTOR, type GuestFault } from '../guest-fault.ts';
 import type { Cpu } from './cpu.ts';
+import { isSingleStepping } from './debug-registers.ts';
 import { setSegment } from './descriptors.ts';
 import { isCanonical } from './handler-entry-64.ts';
 import {
@@ -21,6 +22,7 @@ import {
 
 const EFER_SCE = 1n;
 
+/** A single step follows if TF is set afterwards: the mask may clear it. */
 export function syscall(cpu: Cpu): GuestFault | undefined {
   const { state } = cpu;
   if ((state.efer & EFER_SCE) === 0n || !isIn64BitMode(state)) return fault(VECTOR.UD);
@@ -30,11 +32,15 @@ export function syscall(cpu: Cpu): GuestFault | undefined {
   state.r11 = BigInt(flags & ~RFLAGS_RF);
   state.rip = state.lstar;
   cpu.setRflags(flags & ~Number(state.sfmask & 0xffff_ffffn) & ~RFLAGS_RF);
+  cpu.singleStepTrap = isSingleStepping(state);
   loadFlat(cpu, selector, selector + 8, 0, true);
   return undefined;
 }
 
-/** CPL 0 has been checked by SYSRET's definition; `operandWidth` 64 returns to 64-bit code. */
+/**
+ * CPL 0 has been checked by SYSRET's definition; `operandWidth` 64 returns to 64-bit code. If it sets
+ * TF, a single step follows at once, before the first instruction it returns to (Linux, entry_64.S).
+ */
 export function sysret(cpu: Cpu, operandWidth: number): GuestFault | undefined {
   const { state } = cpu;
   if ((state.efer & EFER_SCE) === 0n || !isIn64BitMode(state)) return fault(VECTOR.UD);
@@ -44,6 +50,7 @@ export function sysret(cpu: Cpu, operandWidth: number): GuestFault | undefined {
   state.rip = isLong ? state.rcx : BigInt.asUintN(32, state.rcx);
   const restored = Number(state.r11 & 0xffff_ffffn) & RFLAGS_DEFINED & ~(RFLAGS_RF | RFLAGS_VM);
   cpu.setRflags(restored | RFLAGS_FIXED);
+  cpu.singleStepTrap = isSingleStepping(state);
   loadFlat(cpu, base + (isLong ? 16 : 0), base + 8, 3, isLong);
   return undefined;
 }

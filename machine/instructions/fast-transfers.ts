@@ -174,6 +174,7 @@ export function enterHandler(o: Operations, event: HandlerEvent, otherwise: () =
   const isCommon = all(
     o,
     isUnwatched(o),
+    o.isZero(systemFlags(o, TF)),
     o.isLocated(table),
     isInTable,
     isGate,
@@ -228,7 +229,6 @@ export function deliverException(o: Operations, otherwise: () => void): void {
   const isCommon = all(
     o,
     o.isZero(o.readField('exitRequest')),
-    o.isZero(systemFlags(o, TF)),
     o.isZero(o.and(o.readField('dr7'), c64(o, 0xff))),
   );
   const event: HandlerEvent = {

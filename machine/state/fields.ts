@@ -73,6 +73,8 @@ const U32 = [
   'budget', 'currentRecord',
   /** Tells the jump cache's entries of the present map and mode from others (translation/). */
   'lookupTag',
+  /** 1 from MOV SS or POP SS to the end of the next instruction: #DB waits, too (SDM 3A §6.8.3). */
+  'trapShadow',
 ] as const; // prettier-ignore
 
 /** 16-byte fields; x87Area is bytes 0–31 and 32–159 of FXSAVE, kept as FXRSTOR brought them. */
