@@ -172,7 +172,8 @@ export function segmentName(number: number): SegmentRegister {
 
 /**
  * After a return to less privileged code: data segments that it may not use become null
- * (Intel SDM 2A, "IRET/RET", RETURN-TO-OUTER-PRIVILEGE-LEVEL).
+ * (Intel SDM 2A, "IRET/RET", RETURN-TO-OUTER-PRIVILEGE-LEVEL). Only the selector is written there: FS
+ * and GS keep their bases.
  */
 export function dropPrivilegedSegments(cpu: Cpu): void {
   const { words, cpl } = cpu.state;
@@ -180,7 +181,10 @@ export function dropPrivilegedSegments(cpu: Cpu): void {
     const index = SEGMENT_WORDS[name];
     const attributes = words[index.attributes]!;
     const isTooPrivileged = privilegeLevel(attributes) < cpl && !isConformingCode(attributes);
-    if (isTooPrivileged && !isNull(words[index.selector]!)) loadNull(cpu, name, 0);
+    if (!isTooPrivileged || isNull(words[index.selector]!)) continue;
+    words[index.selector] = 0;
+    words[index.limit] = 0;
+    words[index.attributes] = 0;
   }
 }
 

@@ -69,6 +69,16 @@ describe('IRETQ', () => {
     expect([fixture.state.dsSelector, fixture.state.esSelector]).toEqual([0, SELECTOR.userData]);
   });
 
+  it('leaves the base of what it makes null: kernels keep theirs in GS with any selector', () => {
+    const fixture = makeCpu();
+    fixture.callOperation('loadSegment', 5n, BigInt(SELECTOR.kernelData), 0n, 0n);
+    fixture.state.gsBase = 0xffff_8000_0000_1000n;
+    pushFrame(fixture, ...toUser);
+    fixture.callOperation('iret', 64n);
+    expect([fixture.state.gsSelector, fixture.state.gsAttributes]).toEqual([0, 0]);
+    expect(fixture.state.gsBase).toBe(0xffff_8000_0000_1000n);
+  });
+
   it('enters compatibility mode through a 32-bit code segment', () => {
     const fixture = makeCpu();
     pushFrame(
