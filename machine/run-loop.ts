@@ -15,7 +15,7 @@ import {
 } from './cpu/debug-registers.ts';
 import { deliverException, deliverInterrupt, isHeldBack } from './cpu/exceptions.ts';
 import { RFLAGS_IF, RFLAGS_RF } from './cpu/rflags.ts';
-import { WATCH_RING_3 } from './cpu/transfer-watch.ts';
+import { WATCH_NMI_RETURN, WATCH_RING_3 } from './cpu/transfer-watch.ts';
 import type { InterruptController } from './devices/interrupt-controller.ts';
 import type { Engine } from './engine.ts';
 import type { ExecutionHooks } from './execution-hooks.ts';
@@ -157,12 +157,18 @@ export class RunLoop {
     const { cpu, interrupts } = this.parts;
     const { state } = cpu;
     if (state.icount === state.shadowIcount) return undefined;
-    if (interrupts.hasNmi()) {
+    if (this.hasNmi()) {
       interrupts.acknowledgeNmi();
+      state.nmiBlocked = 1;
       return this.interrupt(VECTOR.NMI, 'nmi');
     }
     if (!this.takesInterrupts() || !interrupts.hasInterrupt()) return undefined;
     return this.interrupt(interrupts.acknowledge(), 'external');
+  }
+
+  /** One that may be delivered. */
+  private hasNmi(): boolean {
+    return this.parts.cpu.state.nmiBlocked === 0 && this.parts.interrupts.hasNmi();
   }
 
   private interrupt(
@@ -212,13 +218,15 @@ export class RunLoop {
     this.dropResumeFlag();
     const isTrapping = isSingleStepping(state);
     cpu.singleStepTrap = undefined;
-    const isInterruptWaiting = interrupts.hasInterrupt() || interrupts.hasNmi();
+    const isInterruptWaiting = interrupts.hasInterrupt() || this.hasNmi();
     // What waits in the shadow of STI or MOV SS comes as soon as one instruction has retired.
     const mayCome = isInterruptWaiting || state.trapShadow !== 0;
     const isShadowed = mayCome && state.icount === state.shadowIcount;
     const budget = isTrapping || isStep || isShadowed ? 1n : this.untilNextEvent(left);
     state.exitRequest = 0;
-    state.watchedTransfers = cpu.watch.beginRun() | (this.hold === undefined ? 0 : WATCH_RING_3);
+    const ring3 = this.hold === undefined ? 0 : WATCH_RING_3;
+    const nmiReturn = state.nmiBlocked === 0 ? 0 : WATCH_NMI_RETURN;
+    state.watchedTransfers = cpu.watch.beginRun() | ring3 | nmiReturn;
     // Whatever changes it while the engine runs asks for an exit.
     state.interruptPending = isInterruptWaiting ? 1 : 0;
     const exit = engine.run(Number(budget), isPassing);

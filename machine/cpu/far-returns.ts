@@ -60,9 +60,13 @@ interface ReturnStack {
   readonly pointer: bigint;
 }
 
-/** IRET, IRETD, IRETQ by operand width. */
+/** IRET, IRETD, IRETQ by operand width. NMIs may come again even if it faults (Intel SDM 3C §25.3). */
 export function interruptReturn(cpu: Cpu, operandWidth: number): GuestFault | undefined {
   const { state } = cpu;
+  if (state.nmiBlocked !== 0) {
+    state.nmiBlocked = 0;
+    cpu.requestExit();
+  }
   const isLong = isIn64BitMode(state);
   if ((readRflags(state) & RFLAGS_NT) !== 0) return nestedTaskReturn(cpu);
   const stack = currentStack(cpu);

@@ -10,6 +10,8 @@ export const WATCH_SYSTEM_CALLS = 1;
 export const WATCH_EXCEPTIONS = 2;
 /** Ring 3 is not to be entered unseen (`MachineControl.holdCode`). */
 export const WATCH_RING_3 = 4;
+/** The next IRET is the CPU's own: it lets NMIs in again. */
+export const WATCH_NMI_RETURN = 8;
 
 const SYSTEM_CALL_VECTOR = 0x80;
 /** Calls under way that are remembered; of more the oldest never return (exit, exec). */

@@ -75,6 +75,8 @@ const U32 = [
   'lookupTag',
   /** 1 from MOV SS or POP SS to the end of the next instruction: #DB waits, too (SDM 3A §6.8.3). */
   'trapShadow',
+  /** 1 from the delivery of an NMI to the next IRET: another one waits (SDM 3A §6.7.1). */
+  'nmiBlocked',
 ] as const; // prettier-ignore
 
 /** 16-byte fields; x87Area is bytes 0–31 and 32–159 of FXSAVE, kept as FXRSTOR brought them. */

@@ -80,10 +80,15 @@ export interface Arrival {
 
 /** Sets bits in the page directory entry, and all above it, of an address below 1 GiB. */
 export function openPage(machine: Machine, linear: number, bits: bigint): void {
+  entryAt(machine, directoryEntry(machine, linear, bits), bits);
+}
+
+/** Where the entry is; `bits` are set in those above it. */
+function directoryEntry(machine: Machine, linear: number, bits: bigint): bigint {
   const root = machine.readRegister('cr3')! & ~0xfffn;
   const upper = entryAt(machine, root, bits) & 0xff_ffff_f000n;
   const directory = entryAt(machine, upper, bits) & 0xff_ffff_f000n;
-  entryAt(machine, directory + 8n * BigInt(linear >>> 21), bits);
+  return directory + 8n * BigInt(linear >>> 21);
 }
 
 function entryAt(machine: Machine, place: bigint, bits: bigint): bigint {
@@ -91,4 +96,10 @@ function entryAt(machine: Machine, place: bigint, bits: bigint): bigint {
   const next = new BigUint64Array([entry | bits]);
   machine.writePhysical(place, new Uint8Array(next.buffer));
   return entry;
+}
+
+/** Puts the 2 MiB of `physical` at an address below 1 GiB that the guest has not used yet. */
+export function mapLargePage(machine: Machine, linear: number, physical: bigint): void {
+  const place = directoryEntry(machine, linear, 0n);
+  machine.writePhysical(place, new Uint8Array(new BigUint64Array([physical | 0x83n]).buffer));
 }

@@ -3,10 +3,10 @@ i32.const 0
 i64.load
 local.set 2
 i32.const 0
-v128.load offset=688
+v128.load offset=704
 local.set 3
 i32.const 0
-v128.load offset=704
+v128.load offset=720
 local.set 4
 i32.const 0
 i64.load offset=136
@@ -140,7 +140,7 @@ block
 end
 i32.const 0
 local.get 3
-v128.store offset=688
+v128.store offset=704
 i32.const 0
 local.get 5
 i64.store offset=136
