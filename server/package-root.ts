@@ -1,4 +1,4 @@
-/** Where this package is installed: the sources run from `server/`, the build from `dist/server/`. */
+/** Where this package is installed: the sources run from `server/`, the programs from `dist/bin/`. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,3 +24,6 @@ export const IMAGES_FOLDER = join(PACKAGE_ROOT, 'kernel', 'images');
 
 /** The image that is served when none is named. */
 export const DEFAULT_IMAGE = join(IMAGES_FOLDER, 'kernel.elf');
+
+/** The program that holds the machine of one connection of `serve --sessions`; see bundle.js. */
+export const SESSION_PROGRAM = join(PACKAGE_ROOT, 'dist', 'bin', 'session.js');

@@ -2,13 +2,13 @@
  * `exoscope serve --sessions N`: each connection gets a machine of its own, in a process of its own,
  * halted before its first instruction or where a snapshot was taken. The machine ends with the connection.
  */
-import { fileURLToPath } from 'node:url';
 import { totalmem } from 'node:os';
 import { connectFleet } from '../fleet/fleet-connection.ts';
 import { SessionPool } from '../fleet/session-pool.ts';
 import { UsageError, type ListenAddress } from '../listen-address.ts';
 import { Listener } from '../listener.ts';
 import { openLogs, type LogLevel } from '../log.ts';
+import { SESSION_PROGRAM } from '../package-root.ts';
 import { banner } from './banner.ts';
 import { EndOfService } from './end-of-service.ts';
 import { EXIT } from './exit-status.ts';
@@ -23,8 +23,6 @@ const HEAP_MEGABYTES = 256;
 /** Beside guest RAM and heap: Node itself, compiled code, trace buffers, snapshots, states of the past. */
 const OTHER_MEGABYTES = 256;
 const MIB = 2 ** 20;
-
-const SESSION_SCRIPT = fileURLToPath(new URL('../fleet/session-main.js', import.meta.url));
 
 export interface FleetArguments extends MachineArguments {
   readonly sessions: number;
@@ -57,7 +55,7 @@ export async function serveFleet(options: FleetArguments, address: ListenAddress
   };
   const logs = await openLogs(logLevel, tracePackets);
   const pool = new SessionPool({
-    script: SESSION_SCRIPT,
+    script: SESSION_PROGRAM,
     order,
     heapMegabytes: HEAP_MEGABYTES,
     limit: options.sessions,

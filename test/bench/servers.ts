@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export const ROOT = join(import.meta.dirname, '..', '..');
 export const BENCH_IMAGE = join(ROOT, 'kernel/images/bench.elf');
 export const KERNEL_IMAGE = join(ROOT, 'kernel/images/kernel.elf');
-const MAIN = join(ROOT, 'dist/server/main.js');
+const MAIN = join(ROOT, 'dist/bin/exoscope.js');
 
 export interface RunningServer {
   readonly name: 'exoscope' | 'QEMU';

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const ROOT = join(import.meta.dirname, '..', '..');
-export const MAIN = join(ROOT, 'dist/server/main.js');
+export const MAIN = join(ROOT, 'dist/bin/exoscope.js');
 
 export class ServerProcess {
   readonly address: string;

@@ -25,7 +25,7 @@ qemu)
         -chardev "socket,id=gdb,path=$socket,server=on,wait=off" -gdb chardev:gdb -S
     ;;
 *)
-    exec node "$root/dist/server/main.js" serve "$program" --wait --append "$*" --on-detach halt \
+    exec node "$root/dist/bin/exoscope.js" serve "$program" --wait --append "$*" --on-detach halt \
         --listen "unix:$socket" --log-level silent
     ;;
 esac

@@ -21,7 +21,6 @@ function exoscope(...parameters: string[]) {
 }
 
 beforeAll(() => {
-  run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'], ROOT);
   const packed = run('npm', ['pack', '--silent', '--pack-destination', folder], ROOT);
   expect(packed.status, packed.stderr).toBe(0);
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }');
