@@ -33,7 +33,7 @@ const FEATURES_EDX = bits(
   5, // MSR
   6, // PAE
   8, // CX8
-  9, // APIC
+  9, // APIC, unless it is turned off
   11, // SEP
   13, // PGE
   15, // CMOV
@@ -44,6 +44,14 @@ const FEATURES_EDX = bits(
   25, // SSE
   26, // SSE2
 );
+
+const APIC = bits(9);
+const APIC_GLOBAL_ENABLE = 1n << 11n;
+
+/** An APIC that IA32_APIC_BASE has turned off is not announced (Intel SDM 3A §11.4.3). */
+function featuresEdx({ apicBase }: CpuState): number {
+  return (apicBase & APIC_GLOBAL_ENABLE) === 0n ? FEATURES_EDX & ~APIC : FEATURES_EDX;
+}
 
 const FEATURES_ECX = bits(
   13, // CMPXCHG16B
@@ -87,7 +95,10 @@ const HIGHEST_EXTENDED = 0x8000_0008;
 const LEAVES: ReadonlyMap<number, Leaf> = new Map<number, Leaf>([
   [0, () => ({ eax: HIGHEST_BASIC, ...vendor('GenuineIntel', 'ebx edx ecx') })],
   // EBX: CLFLUSH line of 8 quadwords, one logical processor, APIC id 0.
-  [1, () => ({ eax: SIGNATURE, ebx: 0x0001_0800, ecx: FEATURES_ECX, edx: FEATURES_EDX })],
+  [
+    1,
+    (state) => ({ eax: SIGNATURE, ebx: 0x0001_0800, ecx: FEATURES_ECX, edx: featuresEdx(state) }),
+  ],
   [7, (_state, subleaf) => (subleaf === 0 ? { ebx: STRUCTURED_EBX } : {})],
   // TSC frequency = crystal × EBX / EAX; the crystal ticks once per virtual tick.
   [0x15, () => ({ eax: 1, ebx: 1, ecx: Number(TICKS_PER_SECOND) })],

@@ -50,6 +50,11 @@ function isPat(value: bigint): boolean {
   return true;
 }
 
+/** Type UC, WC, WT, WP or WB, and the two enables (Intel SDM 3A §11.11.2.1). */
+function isMtrrDefault(value: bigint): boolean {
+  return [0n, 1n, 4n, 5n, 6n].includes(value & ~0xc00n);
+}
+
 function isWord(value: bigint): boolean {
   return value >> 32n === 0n;
 }
@@ -76,7 +81,7 @@ export const MODEL_SPECIFIC_REGISTERS: readonly ModelSpecificRegister[] = [
     read: ({ apic }) => apic?.tscDeadlineTimer.tscDeadline ?? 0n,
     write: writeTscDeadline,
   },
-  field(0x2ff, 'IA32_MTRR_DEF_TYPE', 'mtrrDefType'),
+  field(0x2ff, 'IA32_MTRR_DEF_TYPE', 'mtrrDefType', isMtrrDefault),
   { number: 0xc000_0080, name: 'IA32_EFER', read: ({ state }) => state.efer, write: writeEfer },
   field(0xc000_0081, 'IA32_STAR', 'star'),
   field(0xc000_0082, 'IA32_LSTAR', 'lstar', isCanonical),

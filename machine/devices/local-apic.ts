@@ -180,8 +180,9 @@ export class LocalApic implements Device {
     this.state.isNmiPending = false;
   }
 
-  /** Registers are 32 bits at multiples of 16; other bytes read as 0. */
+  /** Registers are 32 bits at multiples of 16; other bytes read as 0. Turned off, nobody answers. */
   readPage(offset: number, lengthBytes: number): bigint {
+    if (!this.state.isGloballyEnabled) return BigInt.asUintN(8 * lengthBytes, -1n);
     const register = this.readRegister(offset & 0xff0);
     const inRegister = offset & 0xf;
     if (inRegister >= 4) return 0n;
@@ -190,6 +191,7 @@ export class LocalApic implements Device {
 
   /** Only whole registers can be written (SDM §11.4.1). */
   writePage(offset: number, lengthBytes: number, value: bigint): void {
+    if (!this.state.isGloballyEnabled) return;
     if ((offset & 0xf) !== 0 || lengthBytes < 4) {
       this.noteOnce(`local APIC: a write of ${lengthBytes} bytes at ${hex(offset)} is ignored`);
       return;

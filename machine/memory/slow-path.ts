@@ -60,7 +60,7 @@ export class SlowPath {
     const first = this.translate(low, high, false);
     if (first === FAULT) return FAULT;
     const isSplit = (low & (PAGE_SIZE - 1)) + size > PAGE_SIZE;
-    if (isSplit) return this.readSplit(low, high, size, first, sizeAndFlags);
+    if (isSplit) return this.readSplit(low, high, size, first);
     if (!watchpoints.isEmpty) this.noteWatched(low, high, size, false);
     if (!physical.isRam(first, size)) return this.readDevice(first, size);
     if (!watchpoints.concernsPage(low, high, false)) {
@@ -98,18 +98,14 @@ export class SlowPath {
   }
 
   /** Translates the second page of a split access: its address in the page is 0. */
-  private translateNext(low: number, high: number, flags: number, isWrite: boolean): number {
+  private translateNext(low: number, high: number, isWrite: boolean): number {
     const nextLow = ((low | (PAGE_SIZE - 1)) + 1) >>> 0;
     const nextHigh = nextLow === 0 ? this.parts.translator.highAfterCarry(high) : high;
-    if (!this.parts.translator.isCanonical(nextHigh)) {
-      this.recordFault((flags & SLOW_ACCESS.stackSegment) === 0 ? VECTOR.GP : VECTOR.SS, 0);
-      return FAULT;
-    }
     return this.translate(nextLow, nextHigh, isWrite);
   }
 
-  private readSplit(low: number, high: number, size: number, first: number, flags: number): number {
-    const second = this.translateNext(low, high, flags, false);
+  private readSplit(low: number, high: number, size: number, first: number): number {
+    const second = this.translateNext(low, high, false);
     if (second === FAULT) return FAULT;
     this.noteWatched(low, high, size, false);
     const { bytes, host } = this.parts.pending.takeSlot();
@@ -121,7 +117,7 @@ export class SlowPath {
 
   private writeSplit(low: number, high: number, first: number, flags: number): number {
     const size = flags & SLOW_ACCESS.sizeMask;
-    const second = this.translateNext(low, high, flags, true);
+    const second = this.translateNext(low, high, true);
     if (second === FAULT) return FAULT;
     this.noteWatched(low, high, size, true);
     const { slot, bytes, host } = this.parts.pending.takeSlot();
@@ -166,11 +162,13 @@ export class SlowPath {
     this.parts.state.exitRequest = 1;
   }
 
-  /** Checks what depends on the address alone. */
+  /** Checks what depends on the address alone, of all bytes: that comes before any translation. */
   private isAddressable(low: number, high: number, flags: number): boolean {
     const size = flags & SLOW_ACCESS.sizeMask;
     const isAligned = (flags & SLOW_ACCESS.aligned) === 0 || low % size === 0;
-    if (!this.parts.translator.isCanonical(high)) {
+    const { translator } = this.parts;
+    const lastHigh = low + size > 2 ** 32 ? translator.highAfterCarry(high) : high;
+    if (!translator.isCanonical(high) || !translator.isCanonical(lastHigh)) {
       this.recordFault((flags & SLOW_ACCESS.stackSegment) === 0 ? VECTOR.GP : VECTOR.SS, 0);
       return false;
     }

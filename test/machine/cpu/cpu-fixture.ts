@@ -165,6 +165,7 @@ function bootRegisters({ state, memory }: Cpu): void {
   for (const name of ['es', 'ss', 'ds', 'fs', 'gs'] as const) {
     setFlat(state, name, SELECTOR.kernelData, flatData(0));
   }
+  state.apicBase = 0xfee0_0900n;
   state.rip = KERNEL_RIP;
   state.rsp = KERNEL_STACK;
   state.flagZero = 1n;

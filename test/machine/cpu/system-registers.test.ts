@@ -140,6 +140,15 @@ describe('model-specific registers', () => {
     expect(write(fixture, 0x277, 0x0002_0406_0007_0406n)).toBe('#13(0)');
   });
 
+  it('refuse memory types and bits that IA32_MTRR_DEF_TYPE does not have', () => {
+    const fixture = makeCpu();
+    expect(write(fixture, 0x2ff, 0xc06n)).toBe('none');
+    for (const value of [0xc02n, 0xc07n, 0x1c06n, 1n << 32n]) {
+      expect(write(fixture, 0x2ff, value)).toBe('#13(0)');
+    }
+    expect(read(fixture, 0x2ff)).toBe(0xc06n);
+  });
+
   it('set the TSC, which then counts virtual ticks from there', () => {
     const fixture = makeCpu();
     fixture.clock.ticks = 1000n;
@@ -168,6 +177,15 @@ describe('CPUID', () => {
       .join('')
       .replaceAll('\0', '');
   }
+
+  it('has no APIC while IA32_APIC_BASE turns it off', () => {
+    const fixture = makeCpu();
+    const hasApic = (): boolean => (ask(fixture, 1n).d & 0x200) !== 0;
+    fixture.state.apicBase = 0xfee0_0900n;
+    expect(hasApic()).toBe(true);
+    fixture.state.apicBase = 0xfee0_0100n;
+    expect(hasApic()).toBe(false);
+  });
 
   it('names vendor, brand and hypervisor', () => {
     const fixture = makeCpu();

@@ -305,6 +305,8 @@ describe('the wire from the 8259 pair', () => {
     localApic.writePage(LINT0, 4, 0x1_0700n);
     localApic.setGloballyEnabled(false);
     expect(interruptController.acknowledge()).toBe(8);
+    localApic.writePage(SVR, 4, 0x1ffn);
+    expect(localApic.readPage(SVR, 4)).toBe(0xffff_ffffn); // its page is nobody's
     localApic.setGloballyEnabled(true);
     expect(localApic.readPage(SVR, 4)).toBe(0xffn); // as after a reset: software-disabled
   });

@@ -111,6 +111,21 @@ describe('a TLB miss', () => {
     expect(recordedFault(fixture)).toBe('#12(0)');
   });
 
+  it('is #GP or #SS if only the end of the access is not canonical, mapped or not', () => {
+    const fixture = setUp();
+    for (const access of [read, write]) {
+      expect(access(fixture, 0x7fff_ffff_fffcn, 8)).toBe(-1);
+      expect(recordedFault(fixture)).toBe('#13(0)');
+      expect(access(fixture, 0x7fff_ffff_fffcn, 8, SLOW_ACCESS.stackSegment)).toBe(-1);
+      expect(recordedFault(fixture)).toBe('#12(0)');
+      expect(access(fixture, 0x7fff_ffff_fff8n, 8)).toBe(-1);
+      expect(recordedFault(fixture)).toMatch(/^#14/);
+      // The end of the address space is not its beginning: that is canonical as well.
+      expect(access(fixture, 0xffff_ffff_ffff_fffcn, 8)).toBe(-1);
+      expect(recordedFault(fixture)).toMatch(/^#14/);
+    }
+  });
+
   it('demands alignment only where told to', () => {
     const fixture = setUp();
     expect(read(fixture, LINEAR + 8n, 16)).toBe(RAM_BASE + FRAME + 8);
