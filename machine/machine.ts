@@ -4,6 +4,7 @@
  */
 import { PAGE_SIZE } from './addresses.ts';
 import { BlockEngine } from './block-engine/block-engine.ts';
+import { acpiTables } from './boot/acpi/acpi-tables.ts';
 import type { BootPlan } from './boot/boot-protocol.ts';
 import { planBoot } from './boot/loader.ts';
 import { VirtualClock } from './clock/event-queue.ts';
@@ -86,6 +87,7 @@ export class Machine implements MachineView, MachineControl {
       onSerialOutput: (byte) => this.sendSerial(byte, options),
       onDebugExit: (value) => this.loop.request({ kind: 'debug-exit', value }),
       onResetRequest: () => this.loop.request({ kind: 'reset-request' }),
+      onPowerOff: () => this.loop.request({ kind: 'power-off' }),
       onNote: note,
     });
     for (const device of this.devices.pages.values()) this.memory.physical.attach(device);
@@ -305,7 +307,7 @@ export class Machine implements MachineView, MachineControl {
     powerOn(this.state, this.plan);
     this.clock.load({ skippedTicks: 0n, nextOrder: 0, events: [] });
     for (const device of this.devices.devices) device.reset();
-    for (const { address, bytes } of this.plan.writes) {
+    for (const { address, bytes } of [...acpiTables(), ...this.plan.writes]) {
       this.memory.debug.writePhysical(BigInt(address), bytes);
     }
     this.memory.updateTlbContext();

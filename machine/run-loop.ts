@@ -49,7 +49,10 @@ export interface RunLoopParts {
 }
 
 /** What a device asked for; it takes effect when the instruction has retired. */
-export type MachineRequest = Extract<StopReason, { kind: 'debug-exit' | 'reset-request' }>;
+export type MachineRequest = Extract<
+  StopReason,
+  { kind: 'debug-exit' | 'reset-request' | 'power-off' }
+>;
 
 export class RunLoop {
   private readonly parts: RunLoopParts;

@@ -27,6 +27,8 @@ export type StopReason =
   | { readonly kind: 'debug-exit'; readonly value: number }
   /** The guest asked for a reset (8042, port 0x92 or 0xcf9). */
   | { readonly kind: 'reset-request' }
+  /** The guest has switched the PC off by ACPI; the write has retired. */
+  | { readonly kind: 'power-off' }
   /** An exception during the delivery of a double fault. The state is that before delivery. */
   | { readonly kind: 'triple-fault'; readonly report: TripleFaultReport };
 

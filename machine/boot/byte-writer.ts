@@ -7,6 +7,14 @@ export class ByteWriter {
     return this.#length;
   }
 
+  u8(...values: readonly number[]): this {
+    return this.bytes(Uint8Array.from(values));
+  }
+
+  u16(...values: readonly number[]): this {
+    return this.bytes(new Uint8Array(Uint16Array.from(values).buffer));
+  }
+
   u32(...values: readonly number[]): this {
     return this.bytes(new Uint8Array(Uint32Array.from(values).buffer));
   }
@@ -21,6 +29,11 @@ export class ByteWriter {
     this.#chunks.push(content);
     this.#length += content.length;
     return this;
+  }
+
+  /** Characters of 7 bits, without a NUL. */
+  ascii(...texts: readonly string[]): this {
+    return this.bytes(new TextEncoder().encode(texts.join('')));
   }
 
   /** UTF-8 with a NUL behind it. */

@@ -3,8 +3,9 @@
  * entry address, console, module alignment; EFI tags do not concern a PC without EFI, and a
  * relocatable image is loaded where it is linked. A required tag that cannot be served, above all a
  * framebuffer, refuses the image. An information request is refused only for types that the
- * specification does not know: a known one that this PC lacks (ACPI, VBE) is simply not there.
+ * specification does not know: a known one that this PC lacks (VBE, EFI) is simply not there.
  */
+import { rootPointers } from './acpi/acpi-tables.ts';
 import type { BootPlan, BootRequest } from './boot-protocol.ts';
 import { ByteWriter, nulTerminated } from './byte-writer.ts';
 import type { ElfImage } from './elf.ts';
@@ -53,6 +54,8 @@ const INFO_MODULE = 3;
 const INFO_BASIC_MEMORY = 4;
 const INFO_MEMORY_MAP = 6;
 const INFO_ELF_SECTIONS = 9;
+const INFO_OLD_RSDP = 14;
+const INFO_NEW_RSDP = 15;
 const INFO_LOAD_BASE = 21;
 /** The highest type that the specification defines. */
 const INFO_LAST_KNOWN = 21;
@@ -199,6 +202,9 @@ function finishPlan(request: BootRequest, image: LoadedImage, elf: ElfImage | un
   const memory = basicMemoryKib(request.memoryBytes);
   add(INFO_BASIC_MEMORY, new ByteWriter().u32(memory.lower, memory.upper).build());
   add(INFO_MEMORY_MAP, memoryMapBody(request.memoryBytes));
+  const { old, current } = rootPointers();
+  add(INFO_OLD_RSDP, old);
+  add(INFO_NEW_RSDP, current);
   add(INFO_LOAD_BASE, new ByteWriter().u32(image.parts[0]?.address ?? 0).build());
   add(INFO_END, new Uint8Array(0));
   const info = new ByteWriter()

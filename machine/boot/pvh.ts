@@ -2,6 +2,7 @@
  * PVH (Xen, docs/misc/pvh.pandoc and public/arch-x86/hvm/start_info.h): an ELF note gives the
  * physical 32-bit entry, EBX points to hvm_start_info, version 1, with a memory map.
  */
+import { RSDP_ADDRESS } from './acpi/acpi-tables.ts';
 import type { BootPlan, BootRequest } from './boot-protocol.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { ElfImage } from './elf.ts';
@@ -37,7 +38,7 @@ export function planPvh(request: BootRequest, elf: ElfImage, note: Uint8Array): 
     .u32(HVM_START_MAGIC, START_INFO_VERSION, 0, placed.length)
     .u64(placed.length === 0 ? 0 : planner.placeLow(modules.build()))
     .u64(planner.placeText(request.commandLine))
-    .u64(0) // RSDP: no ACPI
+    .u64(RSDP_ADDRESS)
     .u64(planner.placeLow(mapEntries.build()))
     .u32(map.length, 0);
   const registers = { eax: 0, ebx: planner.placeLow(startInfo.build()) };

@@ -3,6 +3,7 @@
  * new device is a file beside this one and a line in the list.
  */
 import type { Clock } from '../clock/virtual-clock.ts';
+import { AcpiPower, SCI_IRQ } from './acpi-power.ts';
 import { DebugExit } from './debug-exit.ts';
 import type { Device } from './device.ts';
 import { InterruptController } from './interrupt-controller.ts';
@@ -28,6 +29,8 @@ export interface DeviceEnvironment {
   readonly onDebugExit: (value: number) => void;
   /** The 8042, port 0x92 or port 0xcf9 asks for a reset. */
   readonly onResetRequest: () => void;
+  /** The guest switches the PC off, by ACPI. */
+  readonly onPowerOff: () => void;
   /** One line, once, for each unknown port or register. */
   readonly onNote: (text: string) => void;
 }
@@ -60,6 +63,7 @@ export function createDevices(environment: DeviceEnvironment): DeviceList {
     new DebugExit(environment.onDebugExit),
     new PostCode(),
     new VgaText(clock),
+    new AcpiPower(clock, pic.line(SCI_IRQ), environment.onPowerOff, onNote),
   ];
   const portBus = new PortBus(onNote);
   const pages = new Map<number, Device>();

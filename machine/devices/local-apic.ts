@@ -61,6 +61,7 @@ import {
   deliveryMode,
   lvtIndex,
 } from './local-apic-registers.ts';
+import { noteOnce } from './note-once.ts';
 import { clearBit, highestBit, setBit } from './vector-set.ts';
 
 export const APIC_PAGE = 0xfee0_0000;
@@ -104,12 +105,11 @@ export class LocalApic implements Device {
   readonly page = APIC_PAGE;
   private readonly timer: ApicTimer;
   private readonly note: (text: string) => void;
-  private readonly notedOnce = new Set<string>();
   private state = powerOnState();
 
   /** `note` hears once of each register or message that is not there. */
   constructor(clock: Clock, note: (text: string) => void = () => undefined) {
-    this.note = note;
+    this.note = noteOnce(note);
     this.timer = new ApicTimer(clock, () => this.raiseLocal(LVT_TIMER));
   }
 
@@ -193,7 +193,7 @@ export class LocalApic implements Device {
   writePage(offset: number, lengthBytes: number, value: bigint): void {
     if (!this.state.isGloballyEnabled) return;
     if ((offset & 0xf) !== 0 || lengthBytes < 4) {
-      this.noteOnce(`local APIC: a write of ${lengthBytes} bytes at ${hex(offset)} is ignored`);
+      this.note(`local APIC: a write of ${lengthBytes} bytes at ${hex(offset)} is ignored`);
       return;
     }
     this.writeRegister(offset & 0xff0, Number(BigInt.asUintN(32, value)));
@@ -410,7 +410,7 @@ export class LocalApic implements Device {
     } else if (mode === DELIVERY_NMI) {
       this.state.isNmiPending = true;
     } else {
-      this.noteOnce(`local APIC: an IPI of delivery mode ${mode} to this CPU is ignored`);
+      this.note(`local APIC: an IPI of delivery mode ${mode} to this CPU is ignored`);
     }
   }
 
@@ -435,13 +435,7 @@ export class LocalApic implements Device {
 
   private illegalRegister(offset: number, access: 'read' | 'write'): void {
     this.recordError(ESR_ILLEGAL_REGISTER);
-    this.noteOnce(`local APIC: no register at ${hex(offset)} (first ${access})`);
-  }
-
-  private noteOnce(text: string): void {
-    if (this.notedOnce.has(text)) return;
-    this.notedOnce.add(text);
-    this.note(text);
+    this.note(`local APIC: no register at ${hex(offset)} (first ${access})`);
   }
 }
 

@@ -8,7 +8,9 @@ import { copyState, restoreState } from './device-state.ts';
 import type { Device } from './device.ts';
 
 const PORT_A = 0x92;
-const RESET_CONTROL = 0xcf9;
+export const RESET_CONTROL_PORT = 0xcf9;
+/** What a kernel writes there for a hard reset. */
+export const RESET_HARD = 0x06;
 
 const PORT_A_RESET = 0x01;
 const PORT_A_A20 = 0x02;
@@ -24,7 +26,7 @@ export class SystemControl implements Device {
   readonly version = 1;
   readonly ports = [
     { first: PORT_A, last: PORT_A },
-    { first: RESET_CONTROL, last: RESET_CONTROL },
+    { first: RESET_CONTROL_PORT, last: RESET_CONTROL_PORT },
   ];
   private readonly requestReset: () => void;
   private state = powerOnState();

@@ -13,6 +13,8 @@ export function describeEnd(
   switch (end.kind) {
     case 'debug-exit':
       return end.value;
+    case 'power-off':
+      return EXIT.success;
     case 'triple-fault': {
       for (const line of describeTripleFault(end.report, symbols())) say(line);
       return EXIT.tripleFault;

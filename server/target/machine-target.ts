@@ -125,7 +125,7 @@ export class MachineTarget implements Target {
   readonly #listeners = new Set<(stop: TargetStop) => void>();
   readonly #outputListeners = new Set<(text: string) => void>();
   #stop: TargetStop;
-  /** Since the guest wrote the debug-exit port or died of a triple fault, until it runs again. */
+  /** Since the guest wrote the debug-exit port, switched the PC off or died of a triple fault, until it runs again. */
   #hasEnded = false;
   #isDisposed = false;
   readonly #catches: ExceptionCatches;
@@ -462,6 +462,8 @@ export class MachineTarget implements Target {
         return this.#describeCaught(end.report, thread);
       case 'debug-exit':
         return { kind: 'exited', status: end.value & 0xff, process: this.#processOf(thread) };
+      case 'power-off':
+        return { kind: 'exited', status: 0, process: this.#processOf(thread) };
       case 'reset-request':
         return this.#guestReset();
       case 'triple-fault': {

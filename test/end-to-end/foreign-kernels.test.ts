@@ -73,6 +73,16 @@ describe('a kernel that prints on the VGA screen only', () => {
   });
 });
 
+describe('a kernel that switches the PC off', () => {
+  // mov dx, 0x604; mov ax, 0x2000; out dx, ax
+  const POWER_OFF = [0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x20, 0x66, 0xef, 0xf4];
+
+  it.each([[], ['--exit-code', 'qemu']])('ends run with status 0 and no word', (...options) => {
+    const { status, stderr } = exoscope('run', kernel(...POWER_OFF), ...options);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
+});
+
 describe('a kernel with boot modules', () => {
   const SAY_MODULE = [
     ...[0x8b, 0x73, 0x18], // mov esi, [ebx + 24]: the list of modules

@@ -304,6 +304,13 @@ describe('the machine', () => {
     expect(machine.run({ budget: 100 })).toEqual({ kind: 'reset-request' });
   });
 
+  it.each([0x604, 0xb004])('is off when the guest writes S5 to port %s', (port) => {
+    // mov edx, port; mov eax, SLP_EN; out dx, ax
+    const machine = smallGuest([0xba, port & 0xff, port >> 8, 0, 0, ...movEax(0x2000), 0x66, 0xef]);
+    expect(machine.run({ budget: 100 })).toEqual({ kind: 'power-off' });
+    expect(machine.icount).toBe(3n);
+  });
+
   it('counts each pass of REP as an instruction and stops inside it', () => {
     // mov ecx, 1000; mov edi, 0x102000; mov al, 0x55; rep stosb
     const code = [0xb9, 0xe8, 3, 0, 0, 0xbf, 0x00, 0x20, 0x10, 0x00, 0xb0, 0x55, 0xf3, 0xaa];

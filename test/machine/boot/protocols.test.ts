@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { planBoot } from '../../../machine/boot/loader.ts';
+import { RSDP_ADDRESS, rootPointers } from '../../../machine/boot/acpi/acpi-tables.ts';
 import type { BootPlan } from '../../../machine/boot/boot-protocol.ts';
 import { BootedMemory, MEMORY_BYTES, request } from './booted-memory.ts';
 import {
@@ -26,6 +27,7 @@ const HIGHER_HALF = 0xffff_ffff_8010_0000n;
 const MEMORY_MAP = [
   [0, 0x9_fc00, 1],
   [0x9_fc00, 0x400, 2],
+  [0xe_0000, 0x1000, 3],
   [0xf_0000, 0x1_0000, 2],
   [0x10_0000, MEMORY_BYTES - 0x10_0000, 1],
 ];
@@ -217,11 +219,14 @@ describe('Multiboot 2', () => {
     expect(memory.plan.protocol).toBe('multiboot2');
     expect(memory.plan.registers.eax).toBe(0x36d7_6289);
     const tags = tagsOf(memory);
-    expect([...tags.keys()].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 6, 9, 21]);
+    expect([...tags.keys()].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 6, 9, 14, 15, 21]);
     const at = (type: number): number => tags.get(type)![0]!;
     expect(memory.text(at(1) + 8)).toBe('test capture=stale');
     expect(memory.text(at(2) + 8)).toBe('exoscope');
     expect(memory.words(at(4) + 8, 2)).toEqual([639, 63 * 1024]);
+    expect(memory.u32(at(14) + 4)).toBe(8 + 20);
+    expect(memory.text(at(14) + 8)).toMatch(/^RSD PTR /);
+    expect(memory.bytes(at(15) + 8, 36)).toEqual(rootPointers().current);
     expect(memory.u32(at(21) + 8)).toBe(0x10_0000);
     expect(memory.u32(at(0) + 4)).toBe(8);
   });
@@ -348,7 +353,7 @@ describe('PVH', () => {
       memory.u64(ebx + offset),
     ) as [number, number, number, number];
     expect(memory.text(commandLine)).toBe('test capture=stale');
-    expect(rsdp).toBe(0);
+    expect(rsdp).toBe(RSDP_ADDRESS);
     expect(memory.words(ebx + 48, 2)).toEqual([MEMORY_MAP.length, 0]);
     const entries = MEMORY_MAP.map((_, index) => map + 24 * index);
     expect(

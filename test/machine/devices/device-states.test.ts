@@ -104,7 +104,7 @@ function observe(board: TestBoard, actions: readonly Action[]): unknown[] {
   return actions.map((action) => {
     const result = perform(board, action);
     const { output, events, interruptController } = board;
-    const effects = events.filter((event) => /^(exit|reset)/.test(event));
+    const effects = events.filter((event) => /^(exit|reset|power off)/.test(event));
     return [
       result,
       output.splice(0),

@@ -25,6 +25,7 @@ export function createBoard(): TestBoard {
     onSerialOutput: (byte) => output.push(byte),
     onDebugExit: (value) => events.push(`exit ${value}`),
     onResetRequest: () => events.push('reset'),
+    onPowerOff: () => events.push('power off'),
     onNote: (text) => events.push(text),
   });
   const device = (name: string): Device => {

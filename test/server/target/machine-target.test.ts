@@ -177,6 +177,11 @@ describe('a machine without a known kernel', () => {
     expect(target.registers.read(1, 16)).toHaveLength(8);
   });
 
+  it('takes switching the PC off by ACPI for an end with status 0', async () => {
+    machine.program.set(0x1003n, () => ({ kind: 'power-off' }));
+    expect(await run(target, CONTINUE)).toEqual({ kind: 'exited', status: 0, process: 1 });
+  });
+
   it('explains a triple fault and lives on', async () => {
     machine.program.set(0x1003n, () => ({
       kind: 'triple-fault',
