@@ -11,6 +11,13 @@
 #define DATA_READY 1
 #define DEBUG_EXIT 0xf4
 
+#define PAGE 4096ul
+#define LARGE_PAGE 0x200000ul
+#define LARGE_PAGE_FLAG 0x80ul
+#define PRESENT_WRITABLE 3ul
+#define ENTRIES 512
+#define SPLIT_PAGES 16 /* for as many large pages of which a part is unmapped */
+
 #define HEAP_START 0x4000000ul
 #define HEAP_END 0x8000000ul
 #define MAPPINGS_END 0xd000000ul
@@ -42,6 +49,7 @@ struct buffer {
 
 extern const struct elf_header __ehdr_start;
 extern void _start(void);
+extern uint64_t large_pages[]; /* in start.S, from address 0 on */
 
 static uint64_t heap_end = HEAP_START, mappings_end = HEAP_END;
 
@@ -155,15 +163,45 @@ static int64_t move_heap_end(uint64_t wanted) {
     return heap_end;
 }
 
-/* Memory without a file, never given back. */
+static uint64_t round_to_pages(uint64_t length) {
+    return (length + PAGE - 1) & ~(PAGE - 1);
+}
+
+/* Memory without a file, at addresses that were never used. */
 static int64_t map(uint64_t length, int file) {
-    length = (length + 4095) & ~4095ul;
+    length = round_to_pages(length);
     if (file != -1) return -EBADF;
     if (length > MAPPINGS_END - mappings_end) return -ENOMEM;
     uint64_t start = mappings_end;
     mappings_end += length;
     zero((void *)start, length);
     return start;
+}
+
+/* The entry of a 4 KiB page, in a table that is made when a large page is first split; NULL if there is none left. */
+static uint64_t *small_page_entry(uint64_t address) {
+    static uint64_t tables[SPLIT_PAGES][ENTRIES] __attribute__((aligned(PAGE)));
+    static int used;
+    uint64_t *large = &large_pages[address / LARGE_PAGE];
+    if (*large & LARGE_PAGE_FLAG) {
+        if (used == SPLIT_PAGES) return NULL;
+        uint64_t *table = tables[used++], start = address & ~(LARGE_PAGE - 1);
+        for (int index = 0; index < ENTRIES; index++) table[index] = (start + index * PAGE) | PRESENT_WRITABLE;
+        *large = (uint64_t)table | PRESENT_WRITABLE;
+    }
+    return (uint64_t *)(*large & ~(PAGE - 1)) + address / PAGE % ENTRIES;
+}
+
+static int64_t unmap(uint64_t start, uint64_t length) {
+    uint64_t end = start + round_to_pages(length);
+    if (start % PAGE != 0 || length == 0 || end < start || end > STACK_TOP) return -EINVAL;
+    for (uint64_t address = start; address < end; address += PAGE) {
+        uint64_t *entry = small_page_entry(address);
+        if (entry == NULL) return -ENOMEM;
+        *entry = 0;
+        __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+    }
+    return 0;
 }
 
 static int64_t set_thread_area(uint64_t operation, uint64_t address) {
@@ -205,7 +243,7 @@ int64_t answer_system_call(uint64_t number, const struct arguments *arguments) {
     case 8: return -ESPIPE; /* lseek */
     case 9: return map(values[1], values[4]);
     case 10: return 0; /* mprotect */
-    case 11: return 0; /* munmap */
+    case 11: return unmap(values[0], values[1]);
     case 12: return move_heap_end(values[0]);
     case 13: case 14: return 0; /* rt_sigaction, rt_sigprocmask */
     case 16: return 0; /* ioctl */
@@ -222,6 +260,7 @@ int64_t answer_system_call(uint64_t number, const struct arguments *arguments) {
     case 110: return 0; /* getppid */
     case 158: return set_thread_area(values[0], values[1]);
     case 201: return tell_time(NULL, 0);
+    case 202: return (values[1] & 127) == 1 ? 0 : -ENOSYS; /* futex: nobody waits; a wait would have no end */
     case 218: return 1; /* set_tid_address */
     case 228: return tell_time((uint64_t *)values[1], 1000000000);
     case 257: return -ENOENT; /* openat */

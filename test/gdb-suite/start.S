@@ -163,6 +163,7 @@ exception:
     .balign 4096
 pml4: .skip 4096
 pdpt: .skip 4096
+    .globl large_pages
 large_pages: .skip 4096 * MAPPED_GIGABYTES
 small_pages: .skip 4096
 idt: .skip 32 * 16
