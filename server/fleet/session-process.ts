@@ -33,6 +33,12 @@ export interface SessionProcessOptions {
   readonly heapMegabytes: number;
 }
 
+/** Who waits for the answer to a question. */
+interface Asker {
+  readonly resolve: (answer: SessionLook | MonitorOutcome) => void;
+  readonly reject: (error: SessionError) => void;
+}
+
 export class SessionProcess {
   /** Rejects with `ImageError`, `UsageError` or `SessionError`. */
   readonly whenReady: Promise<void>;
@@ -41,8 +47,9 @@ export class SessionProcess {
   /** The debugger's bytes, both ways. */
   readonly channel: Socket;
   private readonly child: ChildProcess;
-  private readonly questions = new Map<number, (answer: SessionLook | MonitorOutcome) => void>();
+  private readonly askers = new Map<number, Asker>();
   private asked = 0;
+  private hasEnded = false;
   private isEnding = false;
   /** Its channel was gone before it was to end: what follows it has brought about itself. */
   private hasGone = false;
@@ -70,6 +77,7 @@ export class SessionProcess {
       this.child.once('exit', (status, signal) => resolve(this.describeEnd(status, signal)));
     });
     this.whenReady = this.untilReady();
+    void this.whenEnded.then(() => this.refuseAskers());
     // Whoever waits for it hears of a failure; with nobody there it is no error of the server's.
     this.whenReady.catch(() => undefined);
     this.tell({ kind: 'boot', order });
@@ -121,7 +129,7 @@ export class SessionProcess {
           this.isReady = true;
           resolve();
         }
-        if (message.kind === 'answer') this.questions.get(message.id)?.(message.answer);
+        if (message.kind === 'answer') this.askers.get(message.id)?.resolve(message.answer);
         if (message.kind === 'failed')
           reject(new { image: ImageError, usage: UsageError }[message.reason](message.message));
       });
@@ -137,17 +145,27 @@ export class SessionProcess {
   }
 
   private async ask(question: SessionQuestion): Promise<SessionLook | MonitorOutcome> {
+    if (this.hasEnded) throw new SessionError('it has ended');
     const id = ++this.asked;
+    let impatience: NodeJS.Timeout | undefined;
     try {
       return await new Promise((resolve, reject) => {
-        this.questions.set(id, resolve);
-        setTimeout(() => reject(new SessionError('it does not answer')), ANSWER_MS).unref();
-        void this.whenEnded.then(() => reject(new SessionError('it has ended')));
+        this.askers.set(id, { resolve, reject });
+        impatience = setTimeout(() => {
+          reject(new SessionError('it does not answer'));
+        }, ANSWER_MS).unref();
         this.tell({ kind: 'ask', id, question });
       });
     } finally {
-      this.questions.delete(id);
+      clearTimeout(impatience);
+      this.askers.delete(id);
     }
+  }
+
+  /** One handler for all who ask: a promise keeps each that it is given until it is settled. */
+  private refuseAskers(): void {
+    this.hasEnded = true;
+    for (const { reject } of this.askers.values()) reject(new SessionError('it has ended'));
   }
 
   private describeEnd(status: number | null, signal: NodeJS.Signals | null): string | undefined {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ImageError } from '../../../machine/index.ts';
 import { serialOf } from '../../../server/fleet/serial-of-session.ts';
 import { SessionPool, type FleetSession } from '../../../server/fleet/session-pool.ts';
@@ -152,6 +152,27 @@ describe('a pool of sessions', () => {
     await session.process.whenEnded;
     await until('its end', () => !pool.isFull);
     expect(await echo(pool.open('b')!, 'hello')).toBe('hello');
+  });
+
+  it('keeps nothing of a question that has been answered', async () => {
+    pool = open(1);
+    await pool.start();
+    const { process } = pool.open('a')!;
+    const handlers = vi.spyOn(process.whenEnded, 'then');
+    for (let count = 0; count < 20; count++) await process.look();
+    expect(handlers).not.toHaveBeenCalled();
+  });
+
+  it('answers at once for a session that ends while it is asked, or has ended', async () => {
+    pool = open(1);
+    await pool.start();
+    const session = pool.open('a')!;
+    session.process.channel.write('hang');
+    await sleep(200);
+    const asked = session.process.look();
+    pool.close(session);
+    await expect(asked).rejects.toThrow('it has ended');
+    await expect(session.process.look()).rejects.toThrow('it has ended');
   });
 
   it('does not start where no machine can be made', async () => {
