@@ -5,8 +5,10 @@
 import type { Clock } from '../clock/virtual-clock.ts';
 import { AcpiPower, SCI_IRQ } from './acpi-power.ts';
 import { DebugExit } from './debug-exit.ts';
-import type { Device } from './device.ts';
+import type { Device, InterruptLine } from './device.ts';
 import { InterruptController } from './interrupt-controller.ts';
+import { lineTo } from './interrupt-lines.ts';
+import { IoApic } from './io-apic.ts';
 import { KeyboardController8042 } from './keyboard-controller-8042.ts';
 import { LocalApic } from './local-apic.ts';
 import { Pic8259 } from './pic8259.ts';
@@ -49,21 +51,31 @@ export interface DeviceList {
 /** Builds all chips and brings them to their power-on state. */
 export function createDevices(environment: DeviceEnvironment): DeviceList {
   const { clock, memoryBytes, epochSeconds, onResetRequest, onNote } = environment;
-  const localApic = new LocalApic(clock, onNote);
+  const localApic = new LocalApic(clock, onNote, (vector) => ioApic.endInterrupt(vector));
+  const ioApic = new IoApic((message) => localApic.receive(message), onNote);
   const pic = new Pic8259(localApic.lint0);
-  const uart = new Uart16550(clock, pic.line(4), environment.onSerialOutput);
+  // Both see every IRQ; IRQ 0 is input 2 of the I/O APIC (the MADT says so), as on QEMU.
+  const line = (irq: number): InterruptLine => {
+    const [legacy, redirected] = [pic.line(irq), ioApic.line(irq === 0 ? 2 : irq)];
+    return lineTo((asserted) => {
+      legacy.set(asserted);
+      redirected.set(asserted);
+    });
+  };
+  const uart = new Uart16550(clock, line(4), environment.onSerialOutput);
   const devices: readonly Device[] = [
     localApic,
+    ioApic,
     pic,
-    new Pit8254(clock, pic.line(0)),
-    new KeyboardController8042(pic.line(1), onResetRequest),
+    new Pit8254(clock, line(0)),
+    new KeyboardController8042(line(1), onResetRequest),
     uart,
-    new RtcCmos(clock, pic.line(8), memoryBytes, epochSeconds),
+    new RtcCmos(clock, line(8), memoryBytes, epochSeconds),
     new SystemControl(onResetRequest),
     new DebugExit(environment.onDebugExit),
     new PostCode(),
     new VgaText(clock),
-    new AcpiPower(clock, pic.line(SCI_IRQ), environment.onPowerOff, onNote),
+    new AcpiPower(clock, line(SCI_IRQ), environment.onPowerOff, onNote),
   ];
   const portBus = new PortBus(onNote);
   const pages = new Map<number, Device>();

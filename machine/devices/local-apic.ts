@@ -12,6 +12,7 @@ import { ApicTimer } from './apic-timer.ts';
 import type { DeviceState } from './device-state.ts';
 import { copyState, restoreState } from './device-state.ts';
 import type { Device, InterruptLine } from './device.ts';
+import type { InterruptMessage } from './io-apic.ts';
 import { lineTo } from './interrupt-lines.ts';
 import { apicLines } from './local-apic-text.ts';
 import {
@@ -62,7 +63,7 @@ import {
   lvtIndex,
 } from './local-apic-registers.ts';
 import { noteOnce } from './note-once.ts';
-import { clearBit, highestBit, setBit } from './vector-set.ts';
+import { clearBit, hasBit, highestBit, setBit } from './vector-set.ts';
 
 export const APIC_PAGE = 0xfee0_0000;
 
@@ -105,10 +106,19 @@ export class LocalApic implements Device {
   readonly page = APIC_PAGE;
   private readonly timer: ApicTimer;
   private readonly note: (text: string) => void;
+  private readonly broadcastEnd: (vector: number) => void;
   private state = powerOnState();
 
-  /** `note` hears once of each register or message that is not there. */
-  constructor(clock: Clock, note: (text: string) => void = () => undefined) {
+  /**
+   * `note` hears once of each register or message that is not there, `broadcastEnd` of the EOI of each
+   * level-triggered vector.
+   */
+  constructor(
+    clock: Clock,
+    note: (text: string) => void = () => undefined,
+    broadcastEnd: (vector: number) => void = () => undefined,
+  ) {
+    this.broadcastEnd = broadcastEnd;
     this.note = noteOnce(note);
     this.timer = new ApicTimer(clock, () => this.raiseLocal(LVT_TIMER));
   }
@@ -145,6 +155,17 @@ export class LocalApic implements Device {
   /** The LINT1 pin: a rising edge is an NMI as firmware programs it. */
   raiseLint1(): void {
     this.raiseLocal(LVT_LINT1);
+  }
+
+  /** A message of the I/O APIC; false when nobody here takes it. */
+  receive({ vector, mode, destination, isLogical, isLevel }: InterruptMessage): boolean {
+    if (!this.state.isGloballyEnabled || !this.isAddressed(destination, isLogical)) return false;
+    if (mode === DELIVERY_FIXED || mode === DELIVERY_LOWEST_PRIORITY) {
+      return this.accept(vector, isLevel);
+    }
+    if (mode === DELIVERY_NMI) this.state.isNmiPending = true;
+    else this.note(`local APIC: an interrupt of delivery mode ${mode} is ignored`);
+    return mode === DELIVERY_NMI;
   }
 
   /** The vector that may interrupt the CPU now; undefined when none exceeds the priority. */
@@ -375,16 +396,17 @@ export class LocalApic implements Device {
   }
 
   /** Takes a fixed interrupt into IRR. A software-disabled APIC accepts none. */
-  private accept(vector: number, isLevel: boolean): void {
+  private accept(vector: number, isLevel: boolean): boolean {
     const { state } = this;
-    if ((state.svr & SVR_ENABLED) === 0) return;
+    if ((state.svr & SVR_ENABLED) === 0) return false;
     if (vector < FIRST_LEGAL_VECTOR) {
       this.recordError(ESR_RECEIVED_ILLEGAL_VECTOR);
-      return;
+      return false;
     }
     setBit(state.irr, vector);
     if (isLevel) setBit(state.tmr, vector);
     else clearBit(state.tmr, vector);
+    return true;
   }
 
   private endInterrupt(): void {
@@ -392,6 +414,7 @@ export class LocalApic implements Device {
     const vector = highestBit(state.isr);
     if (vector === undefined) return;
     clearBit(state.isr, vector);
+    if (hasBit(state.tmr, vector)) this.broadcastEnd(vector);
     const lint0 = this.lvt(LVT_LINT0);
     if ((lint0 & LVT_REMOTE_IRR) === 0 || (lint0 & 0xff) !== vector) return;
     state.lvt[lvtIndex(LVT_LINT0)] = lint0 & ~LVT_REMOTE_IRR;
@@ -399,25 +422,29 @@ export class LocalApic implements Device {
   }
 
   private sendInterrupt(icr: number): void {
+    const { state } = this;
     const shorthand = icr >> 18;
     if (shorthand === SHORTHAND_OTHERS) return;
-    if (shorthand === SHORTHAND_NONE && !this.isAddressed((icr & ICR_LOGICAL) !== 0)) return;
+    if (
+      shorthand === SHORTHAND_NONE &&
+      !this.isAddressed(state.icrHigh >>> 24, (icr & ICR_LOGICAL) !== 0)
+    )
+      return;
     const mode = deliveryMode(icr);
     const vector = icr & 0xff;
     if (mode === DELIVERY_FIXED || mode === DELIVERY_LOWEST_PRIORITY) {
       if (vector < FIRST_LEGAL_VECTOR) this.recordError(ESR_SEND_ILLEGAL_VECTOR);
       else this.accept(vector, false);
     } else if (mode === DELIVERY_NMI) {
-      this.state.isNmiPending = true;
+      state.isNmiPending = true;
     } else {
       this.note(`local APIC: an IPI of delivery mode ${mode} to this CPU is ignored`);
     }
   }
 
-  /** Whether the destination field of the ICR names this CPU (SDM §11.6.2). */
-  private isAddressed(isLogical: boolean): boolean {
+  /** Whether the destination of a message names this CPU (SDM §11.6.2). */
+  private isAddressed(destination: number, isLogical: boolean): boolean {
     const { state } = this;
-    const destination = state.icrHigh >>> 24;
     if (destination === 0xff) return true;
     if (!isLogical) return destination === state.id;
     const logicalId = state.ldr >>> 24;

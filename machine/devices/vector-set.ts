@@ -15,3 +15,7 @@ export function setBit(words: number[], vector: number): void {
 export function clearBit(words: number[], vector: number): void {
   words[vector >> 5] = ((words[vector >> 5] ?? 0) & ~(1 << (vector & 31))) >>> 0;
 }
+
+export function hasBit(words: readonly number[], vector: number): boolean {
+  return ((words[vector >> 5] ?? 0) & (1 << (vector & 31))) !== 0;
+}

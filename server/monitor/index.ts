@@ -15,6 +15,7 @@ import { disassembleCommand } from './disassemble.ts';
 import { infoApicCommand } from './info-apic.ts';
 import { infoGdtCommand } from './info-gdt.ts';
 import { infoIdtCommand } from './info-idt.ts';
+import { infoIoApicCommand } from './info-ioapic.ts';
 import { infoPicCommand } from './info-pic.ts';
 import { infoTssCommand } from './info-tss.ts';
 import { whyCommand } from './why.ts';
@@ -46,6 +47,7 @@ export const MONITOR_COMMANDS: readonly MonitorCommand[] = withoutDuplicates([
   infoGdtCommand,
   infoTssCommand,
   infoApicCommand,
+  infoIoApicCommand,
   infoPicCommand,
   translateCommand,
   physicalMemoryCommand,

@@ -304,6 +304,13 @@ describe('the machine', () => {
     expect(machine.run({ budget: 100 })).toEqual({ kind: 'reset-request' });
   });
 
+  it.each(['step', 'block'] as const)('reaches the I/O APIC in the %s engine', (engine) => {
+    // mov dword [0xfec00000], 1; mov eax, [0xfec00010]: the version
+    const select = [0xc7, 0x05, 0x00, 0x00, 0xc0, 0xfe, 0x01, 0x00, 0x00, 0x00];
+    const machine = smallGuest([...select, 0xa1, 0x10, 0x00, 0xc0, 0xfe, ...EXIT], { engine });
+    expect(machine.run({ budget: 100 })).toEqual({ kind: 'debug-exit', value: 0x17_0011 });
+  });
+
   it.each([0x604, 0xb004])('is off when the guest writes S5 to port %s', (port) => {
     // mov edx, port; mov eax, SLP_EN; out dx, ax
     const machine = smallGuest([0xba, port & 0xff, port >> 8, 0, 0, ...movEax(0x2000), 0x66, 0xef]);

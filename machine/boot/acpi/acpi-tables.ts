@@ -13,6 +13,7 @@ import {
   PM_TIMER_PORT,
   SCI_IRQ,
 } from '../../devices/acpi-power.ts';
+import { IO_APIC_PAGE } from '../../devices/io-apic.ts';
 import { APIC_PAGE } from '../../devices/local-apic.ts';
 import { RESET_CONTROL_PORT, RESET_HARD } from '../../devices/system-control.ts';
 import type { BootWrite } from '../boot-protocol.ts';
@@ -155,6 +156,7 @@ function facs(): Uint8Array {
 function madt(): Uint8Array {
   const PCAT_COMPAT = 1; // there is a pair of 8259s, too
   const LOCAL_APIC = 0;
+  const IO_APIC = 1;
   const SOURCE_OVERRIDE = 2;
   const LOCAL_APIC_NMI = 4;
   const ENABLED = 1;
@@ -164,6 +166,11 @@ function madt(): Uint8Array {
     .u32(APIC_PAGE, PCAT_COMPAT)
     .u8(LOCAL_APIC, 8, 0, 0)
     .u32(ENABLED)
+    .u8(IO_APIC, 12, 0, 0)
+    .u32(IO_APIC_PAGE, 0)
+    .u8(SOURCE_OVERRIDE, 10, 0, 0)
+    .u32(2) // the PIT's input
+    .u16(0)
     .u8(SOURCE_OVERRIDE, 10, 0, SCI_IRQ)
     .u32(SCI_IRQ)
     .u16(ACTIVE_HIGH_LEVEL)

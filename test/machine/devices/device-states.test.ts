@@ -16,8 +16,8 @@ const CONSTANT_FIELDS = ['ports', 'portWidths'];
 type Action =
   | { kind: 'read'; port: number; width: PortWidth }
   | { kind: 'write'; port: number; value: number; width: PortWidth }
-  | { kind: 'readPage'; offset: number; lengthBytes: number }
-  | { kind: 'writePage'; offset: number; value: bigint }
+  | { kind: 'readPage'; name: string; offset: number; lengthBytes: number }
+  | { kind: 'writePage'; name: string; offset: number; value: bigint }
   | { kind: 'run'; ticks: bigint }
   | { kind: 'skip'; ticks: bigint }
   | { kind: 'type'; bytes: Uint8Array }
@@ -46,16 +46,19 @@ function actionsFor(deviceNames: readonly string[]): fc.Arbitrary<Action[]> {
     const write = fc.record({ kind: fc.constant('write' as const), port, value, width });
     kinds.push(read, write, write, write);
   }
-  if (devices.some((device) => device.page !== undefined)) {
-    const offset = fc.nat({ max: 0x3f }).map((register) => register * 16);
+  for (const { name } of devices.filter((device) => device.page !== undefined)) {
+    // The I/O APIC has two registers only.
+    const offset = fc.nat({ max: name === 'io-apic' ? 1 : 0x3f }).map((register) => register * 16);
     kinds.push(
       fc.record({
         kind: fc.constant('readPage' as const),
+        name: fc.constant(name),
         offset,
         lengthBytes: fc.constantFrom(1, 2, 4, 8),
       }),
       fc.record({
         kind: fc.constant('writePage' as const),
+        name: fc.constant(name),
         offset,
         value: fc.bigInt({ min: 0n, max: 0xffff_ffffn }),
       }),
@@ -74,9 +77,9 @@ function perform(board: TestBoard, action: Action): unknown {
       return;
     }
     case 'readPage':
-      return board.localApic.readPage(action.offset, action.lengthBytes);
+      return board.device(action.name).readPage?.(action.offset, action.lengthBytes);
     case 'writePage': {
-      board.localApic.writePage(action.offset, 4, action.value);
+      board.device(action.name).writePage?.(action.offset, 4, action.value);
       return;
     }
     case 'run': {
