@@ -50,6 +50,21 @@ async function readMemory(
   return imageInMemory(target, address, lengthBytes) ?? bytes;
 }
 
+/**
+ * For compare-sections: gdb asks at the addresses where a file was loaded (remote.c, s->lma), which are
+ * physical. Where nothing is mapped, as at those of a kernel in the upper half, it is RAM that answers.
+ */
+async function readLoaded(
+  context: PacketContext,
+  address: bigint,
+  lengthBytes: number,
+): Promise<Uint8Array> {
+  const bytes = await readMemory(context, address, lengthBytes);
+  const { physical } = context.target.memory;
+  if (bytes.length > 0 || context.holdings.traceFrame !== undefined) return bytes;
+  return (await physical?.read(address, lengthBytes)) ?? bytes;
+}
+
 /** What `HostImage.memory` has there. */
 function imageInMemory(
   { hostImage }: Target,
@@ -111,11 +126,12 @@ async function* pieces(
   context: PacketContext,
   address: bigint,
   lengthBytes: number,
+  read: typeof readMemory = readMemory,
 ): AsyncGenerator<Uint8Array> {
   for (let done = 0; done < lengthBytes;) {
     const at = (address + BigInt(done)) & ADDRESS_MASK;
     const wanted = Math.min(PIECE_BYTES, lengthBytes - done);
-    const bytes = await readMemory(context, at, wanted);
+    const bytes = await read(context, at, wanted);
     if (bytes.length === 0) throw unreadable(at);
     yield bytes;
     done += bytes.length;
@@ -218,13 +234,15 @@ export const memory: PacketChapter = {
     definePacket({
       name: 'qCRC',
       syntax: 'qCRC:addr,length',
-      purpose: "checksum of memory (gdb's compare-sections)",
+      purpose: "checksum of memory (gdb's compare-sections), physical where nothing is mapped",
       async handle(fields, context) {
         fields.expect(':');
         const { address, length } = addressAndLength(fields);
         fields.end();
         let crc = 0xffff_ffff;
-        for await (const piece of pieces(context, address, length)) crc = crc32(crc, piece);
+        for await (const piece of pieces(context, address, length, readLoaded)) {
+          crc = crc32(crc, piece);
+        }
         return reply.text(`C${crc.toString(16)}`);
       },
     }),

@@ -57,6 +57,13 @@ describe.skipIf(missing('gdb'))('gdb without a file', () => {
     expect(printed[8]).toContain('= 1');
   });
 
+  it('compares the sections of a kernel in the upper half with its file', async () => {
+    const { printed } = await gdb(attach(), 'compare-sections -r');
+    expect(printed[1]).toMatch(/Section \.text, range 0x101000 -- 0x[0-9a-f]+: matched/);
+    expect(printed[1]).toMatch(/Section \.rodata, range 0x[0-9a-f]+ -- 0x[0-9a-f]+: matched/);
+    expect(printed[1]).not.toContain('target memory fault');
+  });
+
   it('sees the return address at RSP on the first instruction of sys_fork', async () => {
     const { printed } = await gdb(
       attach(),
