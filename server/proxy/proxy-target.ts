@@ -31,7 +31,6 @@ import type {
   BreakpointOwner,
   HostImage,
   OsDataTable,
-  PhysicalMemoryAccess,
   StopCause,
   Target,
   TargetMemory,
@@ -117,8 +116,6 @@ export class ProxyTarget implements Target {
   private readonly outputListeners = new Set<(text: string) => void>();
   private readonly ready: Promise<void>;
   private upstreamDescription: UpstreamDescription = { texts: new Map(), registers: [] };
-  /** The stub knows `Qqemu.PhyMemMode`. */
-  private hasPhysicalMemory = false;
   private inserted: Inserted[] = [];
   private guest: Promise<GuestNow> | undefined;
   private isRunning = false;
@@ -259,8 +256,7 @@ export class ProxyTarget implements Target {
       await this.upstream.ask('qSupported:xmlRegisters=i386');
       await this.upstream.ask('?');
       this.upstreamDescription = await readDescription(this.upstream);
-      const mode = await this.upstream.ask('qqemu.PhyMemMode');
-      this.hasPhysicalMemory = /^[01]$/.test(mode);
+      await this.ram.begin();
       for (const { breakpoint } of this.inserted) {
         await this.upstream.ask(`Z${packetOf(breakpoint)}`);
       }
@@ -394,11 +390,10 @@ export class ProxyTarget implements Target {
   }
 
   private guestMemory(): TargetMemory {
-    const physical = (): PhysicalMemoryAccess | undefined =>
-      this.hasPhysicalMemory ? this.ram.physical : undefined;
+    const { ram } = this;
     return {
       get physical() {
-        return physical();
+        return ram.physical;
       },
       read: async (thread: ThreadNumber, address: bigint, lengthBytes: number) => {
         const place = placeInWindow(address);

@@ -31,6 +31,9 @@ export interface UpstreamEvents {
   readonly onOutput?: (hex: string) => void;
 }
 
+/** Sends a request; the reply, of text. Throws as `Upstream.request` does. */
+export type Ask = (request: string) => Promise<string>;
+
 interface Waiting {
   /** The request is `?`: a stop reply is its answer. */
   readonly asksForStop: boolean;
@@ -90,14 +93,17 @@ export class Upstream {
 
   /** The reply's payload. Throws `RemoteError`: EIO, the connection is lost; EBUSY, `isResumed`. */
   request(text: string, output?: (hex: string) => void): Promise<Buffer> {
-    const answer = this.lastRequest.then(() => this.exchange(text, output));
-    this.lastRequest = answer.catch(() => undefined);
-    return answer;
+    return this.inTurn(() => this.exchange(text, output));
   }
 
   /** `request` for replies that are text. */
   async ask(text: string): Promise<string> {
     return (await this.request(text)).toString('latin1');
+  }
+
+  /** Requests that nothing comes between: no other one, no resume, no break-in. */
+  together<Result>(use: (ask: Ask) => Promise<Result>): Promise<Result> {
+    return this.inTurn(() => use(async (text) => (await this.exchange(text)).toString('latin1')));
   }
 
   /** Sends what resumes the target: its answer comes as a stop. */
@@ -126,6 +132,12 @@ export class Upstream {
     clearTimeout(this.impatience);
     this.reconnect.end();
     this.socket.destroy();
+  }
+
+  private inTurn<Result>(talk: () => Promise<Result>): Promise<Result> {
+    const result = this.lastRequest.then(talk);
+    this.lastRequest = result.catch(() => undefined);
+    return result;
   }
 
   private connected(): void {

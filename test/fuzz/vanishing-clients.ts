@@ -21,6 +21,11 @@ const REQUESTS = [
   'vFile:open:2f626f6f742f6b65726e656c2e656c66,0,0', 'vFile:pread:3,20000,0', 'QSaveRegisterState', 'vCtrlC', 'QNonStop:1', 'vStopped', 'vCont;t', 'D', 'D1', '\x03',
 ]; // prettier-ignore
 
+/** For an answer that is due: a busy machine is slow. */
+export const PATIENCE_MS = 20_000;
+/** The answer to a request for four bytes of memory. */
+export const FOUR_BYTES = /\$[0-9a-f]{8}#/;
+
 export interface Footprint {
   readonly files: number;
   readonly memoryKib: number;
@@ -74,13 +79,14 @@ export class VanishingClients {
     else socket.destroy();
   }
 
-  /** Asks as a debugger; the answers to all requests, and what comes until the time is over. */
-  async converse(requests: readonly string[], listenMs: number): Promise<string> {
+  /** Asks as a debugger; the answers, and what comes until the time is over or `last` was heard. */
+  async converse(requests: readonly string[], listenMs: number, last?: RegExp): Promise<string> {
     const socket = await this.dial();
     let heard = '';
     socket.on('data', (bytes: Buffer) => (heard += bytes.toString('latin1')));
     for (const request of ['QStartNoAckMode', ...requests]) socket.write(encoded(request));
-    await sleep(listenMs);
+    const end = Date.now() + listenMs;
+    while (Date.now() < end && last?.test(heard) !== true) await sleep(Math.min(listenMs, 20));
     socket.destroy();
     await sleep(50);
     return heard;
