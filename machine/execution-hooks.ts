@@ -22,6 +22,7 @@ export class ExecutionHooks {
   private asked: bigint | undefined;
   private askedAt = -1n;
   private answer = false;
+  private isEnding = false;
 
   constructor(engine: Engine, view: MachineView) {
     this.engine = engine;
@@ -95,7 +96,19 @@ export class ExecutionHooks {
     if (this.guestBreakpoints.size > 0 && this.guestBreakpoints.has(linear)) return false;
     if (this.heldPlaces.has(linear)) return false;
     this.runHooks(linear, this.view);
-    return !this.stopsAt(linear, this.view);
+    return !this.stopsAt(linear, this.view) && !this.isEnding;
+  }
+
+  /** From a hook or a predicate: the slice is to end at this place. */
+  endSlice(): void {
+    this.isEnding = true;
+  }
+
+  /** Whether it is to end; asked once, and at the beginning of a slice. */
+  takeEnd(): boolean {
+    const { isEnding } = this;
+    this.isEnding = false;
+    return isEnding;
   }
 
   /** Runs the hooks at an address, once for each time that control reaches it. */

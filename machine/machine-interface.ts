@@ -214,6 +214,11 @@ export interface MachineControl {
   holdCode(hold: CodeHold | undefined): void;
   /** Calls `hook` whenever control reaches `linear`, before the instruction; returns its remover. */
   addExecutionHook(linear: bigint, hook: ExecutionHook): () => void;
+  /**
+   * From a hook or a predicate that has taken long: the run ends at this place, as if its budget were
+   * used up there. A single step goes on. Optional: runs of a machine that cannot may take longer.
+   */
+  endSlice?(): void;
   /** Bytes for COM1's receiver, as if typed. */
   enterSerialInput(bytes: Uint8Array): void;
   /**

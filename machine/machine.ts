@@ -218,6 +218,10 @@ export class Machine implements MachineView, MachineControl {
     return this.hooks.addHook(linear, hook);
   }
 
+  endSlice(): void {
+    this.hooks.endSlice();
+  }
+
   catchSystemCalls(numbers: SystemCallFilter): void {
     this.cpu.watch.systemCalls = numbers;
   }

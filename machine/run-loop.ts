@@ -109,6 +109,7 @@ export class RunLoop {
     const { state } = cpu;
     const end = state.icount + BigInt(options.budget);
     this.passed = options.passBreakpoint === true ? this.position() : undefined;
+    this.parts.hooks.takeEnd();
     const late = this.takeLate();
     if (late !== undefined) return late;
     let lastRetired = state.icount;
@@ -119,7 +120,9 @@ export class RunLoop {
       clock.fireDue();
       const boundary = this.atBoundary(options);
       if (boundary !== undefined) return boundary;
-      const left = end - state.icount;
+      // A step is to make its instruction: nothing ends it before.
+      const isEnding = this.parts.hooks.takeEnd() && options.step !== true;
+      const left = isEnding ? 0n : end - state.icount;
       if (left <= 0n) return { kind: options.step === true ? 'step' : 'budget' };
       const isWaiting = cpu.halted || this.isHeld();
       const stop = isWaiting

@@ -21,6 +21,8 @@ export interface AgentEnvironment {
   readonly variables: Map<number, bigint>;
   /** The output of agent-printf. */
   print(text: string): void;
+  /** Operations have been executed, or as much has been done otherwise. */
+  spend?(steps: number): void;
   /** Absent: nothing is being traced, and what would collect has no effect. */
   readonly trace?: AgentTrace;
 }

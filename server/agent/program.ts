@@ -28,9 +28,13 @@ const TOO_LONG = new AgentError(`more than ${MOST_STEPS} steps`);
 export class AgentProgram {
   readonly #steps: readonly Step[];
   readonly #stack = new BigUint64Array(DEEPEST_STACK);
+  readonly #environment: AgentEnvironment;
+  /** How many operations the last evaluation took. */
+  steps = 0;
 
   /** Throws `AgentError` for bytes that are no valid expression. */
   constructor(bytes: Uint8Array, environment: AgentEnvironment) {
+    this.#environment = environment;
     const { operations, depths } = decodeExpression(bytes);
     this.#steps = operations.map((decoded, index) =>
       this.#compile(decoded, depths[index] ?? 0, environment),
@@ -54,11 +58,20 @@ export class AgentProgram {
     }
   }
 
-  /** Where the result lies. */
   #run(): number {
+    this.steps = 0;
+    try {
+      return this.#execute();
+    } finally {
+      this.#environment.spend?.(this.steps);
+    }
+  }
+
+  /** Where the result lies. */
+  #execute(): number {
     const steps = this.#steps;
     let at = 0;
-    for (let count = 0; count < MOST_STEPS; count++) {
+    while (++this.steps <= MOST_STEPS) {
       const step = steps[at]!;
       switch (step.kind) {
         case KIND.plain:

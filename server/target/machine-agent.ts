@@ -2,7 +2,7 @@
  * Agent expressions over the machine: its registers by gdb's numbers, the memory that the CPU sees,
  * and the text that breakpoint commands print, kept until the slice is over.
  */
-import type { MachineView } from '../../machine/index.ts';
+import type { MachineControl, MachineView } from '../../machine/index.ts';
 import type { AgentEnvironment, IntegerBytes } from '../agent/environment.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
 import {
@@ -16,14 +16,19 @@ import {
 /** What commands print within a slice: more would only flood the client. */
 const MOST_OUTPUT = 64 * 1024;
 
+/** Operations after which a slice ends, so that the debugger is heard: about a millisecond. */
+export const MOST_SLICE_STEPS = 50_000;
+
 export class MachineAgent implements AgentEnvironment {
   readonly variables = new Map<number, bigint>();
-  readonly #machine: MachineView;
+  readonly #machine: MachineView & Pick<MachineControl, 'endSlice'>;
   readonly #guest: GuestView;
   #output = '';
   #isCut = false;
+  #spent = 0;
+  #isSliceOver = false;
 
-  constructor(machine: MachineView, guest: GuestView) {
+  constructor(machine: MachineView & Pick<MachineControl, 'endSlice'>, guest: GuestView) {
     this.#machine = machine;
     this.#guest = guest;
   }
@@ -64,6 +69,21 @@ export class MachineAgent implements AgentEnvironment {
   print(text: string): void {
     if (this.#output.length + text.length <= MOST_OUTPUT) this.#output += text;
     else this.#isCut = true;
+  }
+
+  spend(steps: number): void {
+    this.#spent += steps;
+    if (this.#spent < MOST_SLICE_STEPS) return;
+    this.#spent = 0;
+    this.#isSliceOver = true;
+    this.#machine.endSlice?.();
+  }
+
+  /** Whether so much has been done since the last call that a slice should end. */
+  takeSliceEnd(): boolean {
+    const isOver = this.#isSliceOver;
+    this.#isSliceOver = false;
+    return isOver;
   }
 
   /** What has been printed since the last call. */

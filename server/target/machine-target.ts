@@ -254,6 +254,7 @@ export class MachineTarget implements Target {
       breakpoints: this.#breakpoints,
       processes: this.processes,
       tracing: this.tracepoints,
+      isSliceOver: () => this.#agent.takeSliceEnd(),
       afterSlice: () => {
         this.tracepoints.afterSlice();
         this.#sendOutput();

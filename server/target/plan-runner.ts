@@ -56,6 +56,8 @@ export interface RunnerParts {
   readonly processes: RunnerProcesses | undefined;
   /** What a tracepoint collects after each step (while-stepping). */
   readonly tracing: { readonly isStepping: boolean; afterStep(): void };
+  /** Conditions and collecting have taken long: the slice is to end after this step. */
+  readonly isSliceOver?: () => boolean;
   /** Called when a part of the run is over, before its end is told. */
   readonly afterSlice: () => void;
 }
@@ -114,6 +116,7 @@ export class PlanRunner {
     for (let count = 0; count < RANGE_STEPS_PER_SLICE; count++) {
       const result = this.#afterRun(this.#run({ budget: 1, step: true }));
       if (result.kind !== 'more' || !this.#parts.tracing.isStepping) return result;
+      if (this.#parts.isSliceOver?.() === true) break;
     }
     return { kind: 'more' };
   }
@@ -191,6 +194,7 @@ export class PlanRunner {
       if (this.#parts.breakpoints.stopsAt(rip)) {
         return { kind: 'ended', end: { kind: 'breakpoint', address: rip }, thread };
       }
+      if (this.#parts.isSliceOver?.() === true) break;
     }
     return { kind: 'more' };
   }

@@ -15,6 +15,8 @@ import { BLOCK, type TraceBuffer } from './trace-buffer.ts';
 
 /** What one frame may hold: a wrong length must not fill the buffer, nor take the slice's time. */
 export const MOST_FRAME_BYTES = 1 << 20;
+/** Collecting 128 bytes takes as long as an operation of an expression, or less. */
+const BYTES_OF_STEP_SHIFT = 7;
 /** The length of an M block is two bytes. */
 const LONGEST_PIECE = 0x8000;
 
@@ -73,7 +75,7 @@ export class Collector implements AgentTrace {
    * what was written is then taken back.
    */
   collect(tracepoint: number, actions: readonly Collect[]): number {
-    const { buffer, machine } = this.#parts;
+    const { buffer, environment, machine } = this.#parts;
     try {
       if (!buffer.begin(tracepoint, this.#rip(), machine.icount)) throw FULL;
       for (let index = 0; index < actions.length; index++) actions[index]!();
@@ -81,7 +83,9 @@ export class Collector implements AgentTrace {
       buffer.abandon();
       throw error;
     }
-    return buffer.finish();
+    const lengthBytes = buffer.finish();
+    environment.spend?.(lengthBytes >> BYTES_OF_STEP_SHIFT);
+    return lengthBytes;
   }
 
   memory(address: bigint, lengthBytes: number): void {
@@ -153,6 +157,7 @@ function tracingEnvironment(environment: AgentEnvironment, trace: AgentTrace): A
     bytes: (address, lengthBytes) => environment.bytes(address, lengthBytes),
     variables: environment.variables,
     print: (text) => environment.print(text),
+    spend: (steps) => environment.spend?.(steps),
     trace,
   };
 }
