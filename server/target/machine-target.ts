@@ -2,23 +2,16 @@
  * Our machine as a `Target`: what packets ask for, answered by the emulated PC and by what the
  * server knows of the guest's kernel. It owns the run state, the pump and the log of forks.
  */
-import type {
-  MachineControl,
-  MachineView,
-  SystemCallStop,
-  TripleFaultReport,
-} from '../../machine/index.ts';
+import type { MachineControl, MachineView } from '../../machine/index.ts';
 import type { KernelAwareness } from '../awareness/awareness.ts';
 import { findKernelAwareness } from '../awareness/find-kernel.ts';
 import { ForkLog } from '../awareness/fork-log.ts';
 import { GuestView } from '../awareness/guest-view.ts';
-import type { FaultRecord } from '../monitor/monitor-command.ts';
 import { MonitorCommands } from '../monitor/monitor-commands.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { allSymbols, type SymbolFile } from '../symbols/symbol-file.ts';
 import { ConditionalStops } from './conditional-stops.ts';
 import { ExceptionCatches } from './exception-catches.ts';
-import { describeCaught, describeTripleFault } from './exception-text.ts';
 import { hostImage } from './host-image.ts';
 import { canBeKept, KeptStateError, KeptStates, type Recollection } from './kept-states.ts';
 import { KernelModeCalls, type SystemCallFilter } from './kernel-mode-calls.ts';
@@ -28,7 +21,8 @@ import type { OfferedFile } from './machine-files.ts';
 import { MachineMemory } from './machine-memory.ts';
 import { MachinePump } from './machine-pump.ts';
 import { MachineRegisters } from './machine-registers.ts';
-import { MACHINE_PROCESS, MachineThreads, tidOfNumber } from './machine-threads.ts';
+import { MachineStops } from './machine-stops.ts';
+import { MachineThreads, tidOfNumber } from './machine-threads.ts';
 import { offerFiles } from './offered-files.ts';
 import { osDataTables } from './os-data-tables.ts';
 import { PlanRunner, type RunEnd } from './plan-runner.ts';
@@ -46,8 +40,6 @@ import type {
   MonitorRequest,
   MonitorResult,
   OsDataTable,
-  ProcessNumber,
-  StopCause,
   Target,
   TargetIdentity,
   TargetLibrary,
@@ -63,9 +55,6 @@ import { TARGET_XML } from './target-description.ts';
 import { forkTracepoint } from './tracing/fork-tracepoint.ts';
 import { readOnlyRegions } from './tracing/read-only-regions.ts';
 import { MachineTracepoints } from './tracing/machine-tracepoints.ts';
-
-/** Signals by gdb's numbers. */
-const SIGNAL = { SIGINT: 2, SIGTRAP: 5, SIGSEGV: 11, SIGTERM: 15 } as const;
 
 export interface MachineTargetOptions {
   readonly machine: MachineView & MachineControl;
@@ -121,22 +110,14 @@ export class MachineTarget implements Target {
   readonly #breakpoints: MachineBreakpoints;
   readonly #forks: ForkLog | undefined;
   readonly #pump: MachinePump;
+  readonly #stops: MachineStops;
   readonly #monitorCommands: MonitorCommands;
   readonly #listeners = new Set<(stop: TargetStop) => void>();
   readonly #outputListeners = new Set<(text: string) => void>();
-  #stop: TargetStop;
-  /** Since the guest wrote the debug-exit port, switched the PC off or died of a triple fault, until it runs again. */
-  #hasEnded = false;
   #isDisposed = false;
-  readonly #catches: ExceptionCatches;
-  readonly #conditionalStops: ConditionalStops;
   /** Absent: the kernel is not known, or has no processes in kernel mode. */
   readonly #kernelModeCalls: KernelModeCalls | undefined;
-  /** What made the present stop, for `monitor why`. */
-  #fault: FaultRecord | undefined;
   #runner: PlanRunner | ReverseRunner | undefined;
-  /** Where the debugger was last told of a breakpoint: going on from there passes it. */
-  #told: { readonly rip: bigint | undefined; readonly icount: bigint } | undefined;
 
   constructor(options: MachineTargetOptions) {
     const { machine, image, imagePath, symbolFiles = [] } = options;
@@ -173,31 +154,39 @@ export class MachineTarget implements Target {
     this.breakpoints = processes?.breakpoints ?? this.#breakpoints;
     this.#pump = new MachinePump(
       machine,
-      (end, thread) => this.#halted(this.#describeEnd(end, thread)),
+      (end, thread) => this.#halted(this.#stopOf(end, thread)),
       options.now,
     );
     if (options.recording !== undefined) this.reverse = this.#past(options.recording, kernel);
-    this.#catches = new ExceptionCatches(machine);
     const gate = kernel?.kernelModeGate;
     this.#kernelModeCalls =
       gate === undefined ? undefined : new KernelModeCalls(machine, this.#breakpoints, gate);
-    this.#conditionalStops = new ConditionalStops(this.#breakpoints, this.#agent, symbols);
+    const conditionalStops = new ConditionalStops(this.#breakpoints, this.#agent, symbols);
+    this.#stops = new MachineStops({
+      machine,
+      guest: this.#guest,
+      threads: this.#threads,
+      breakpoints: this.#breakpoints,
+      conditionalStops,
+      kernelModeCalls: this.#kernelModeCalls,
+      processes,
+      symbols,
+    });
     this.#monitorCommands = new MonitorCommands({
       machine,
       guest: this.#guest,
       forks: this.#forks,
       symbols,
-      catches: this.#catches,
-      conditionalStops: this.#conditionalStops,
+      catches: new ExceptionCatches(machine),
+      conditionalStops,
       ...(this.processes === undefined ? {} : { processes: this.processes }),
-      fault: () => (this.#pump.isRunning ? undefined : this.#fault),
-      stopMessage: () => this.#stopMessage(),
+      fault: () => (this.#pump.isRunning ? undefined : this.#stops.fault),
+      stopMessage: () => (this.#pump.isRunning ? undefined : this.#stops.message),
       ...this.#keptStates(options.snapshotBytes),
       reset: () => this.#powerCycle(),
       ...(options.onQuit === undefined ? {} : { quit: options.onQuit }),
     });
     this.osData = osDataTables({ machine, guest: this.#guest, forks: this.#forks, symbols });
-    this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
   }
 
   /** Undefined: the kernel is not known, or its image does not tell where processes are made. */
@@ -230,7 +219,7 @@ export class MachineTarget implements Target {
 
   state(): TargetState {
     if (this.#pump.isRunning) return { kind: 'running' };
-    return { kind: 'halted', stop: this.#stop, hasEnded: this.#hasEnded };
+    return { kind: 'halted', stop: this.#stops.present, hasEnded: this.#stops.hasEnded };
   }
 
   resume(threads: readonly ThreadResume[]): void {
@@ -244,9 +233,6 @@ export class MachineTarget implements Target {
       this.#halted(waiting);
       return;
     }
-    const isTold =
-      this.#told?.icount === this.#machine.icount &&
-      this.#told.rip === this.#machine.readRegister('rip');
     const parts = {
       machine: this.#machine,
       guest: this.#guest,
@@ -260,10 +246,9 @@ export class MachineTarget implements Target {
         this.#sendOutput();
       },
     };
-    this.#hasEnded = false;
-    this.#fault = undefined;
+    this.#stops.resumed();
     this.#kernelModeCalls?.beginRun();
-    this.#runner = new PlanRunner(parts, plan, isTold);
+    this.#runner = new PlanRunner(parts, plan, this.#stops.isTold);
     this.#pump.start(this.#runner);
   }
 
@@ -298,7 +283,7 @@ export class MachineTarget implements Target {
     this.#pump.halt();
     this.#guest.forget();
     const thread = this.#runner?.reportedThread ?? this.#threads.current();
-    this.#halted(this.#stopped(SIGNAL.SIGINT, { kind: 'interrupt' }, this.#toldThread(thread)));
+    this.#halted(this.#stops.ofInterrupt(thread));
   }
 
   onStop(listener: (stop: TargetStop) => void): () => void {
@@ -322,7 +307,7 @@ export class MachineTarget implements Target {
     const wasRunning = this.#pump.isRunning;
     this.#pump.halt();
     this.#powerCycle();
-    if (wasRunning) this.#halted(this.#stop);
+    if (wasRunning) this.#halted(this.#stops.present);
   };
 
   /** Bytes for the guest's serial console; wakes an idle guest. */
@@ -359,16 +344,14 @@ export class MachineTarget implements Target {
     this.tracepoints.powerCycled();
     this.#jumped();
     this.#pump.wake();
-    if (!this.#pump.isRunning) this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' });
+    if (!this.#pump.isRunning) this.#stops.reset();
   }
 
   /** The machine is elsewhere without having run there. */
   #jumped(): void {
     this.#guest.forget();
     this.#kernelModeCalls?.reset();
-    this.#told = undefined;
-    this.#hasEnded = false;
-    this.#fault = undefined;
+    this.#stops.jumped();
   }
 
   #keptStates(mostBytes = 2 ** 30): { readonly states?: KeptStates } {
@@ -391,138 +374,31 @@ export class MachineTarget implements Target {
   #recollect(): Recollection {
     const forks = this.#forks?.remember();
     const frames = this.tracepoints.ownFrames();
-    const [told, hasEnded] = [this.#told, this.#hasEnded];
+    const stop = this.#stops.remember();
     const recall = (): void => {
       forks?.();
       this.tracepoints.goneBack(frames);
       this.#jumped();
-      if (this.#pump.isRunning) return;
-      this.#told = told;
-      this.#hasEnded = hasEnded;
-      this.#stop = this.#stopped(SIGNAL.SIGTRAP, { kind: 'interrupt' });
+      if (!this.#pump.isRunning) stop();
     };
     return { bytes: frames?.bytes.length ?? 0, recall };
   }
 
-  /** The thread that a stop in this one is told of: one that the debugger has and has resumed. */
-  #toldThread(thread: ThreadNumber): ThreadNumber {
-    return this.processes?.toldThread(thread) ?? thread;
-  }
-
   #halted(stop: TargetStop): void {
     this.#runner = undefined;
-    const isCaught = this.#fault?.kind === 'caught';
-    const isCrash = stop.kind === 'stopped' && stop.cause.kind === 'exception' && !isCaught;
-    this.#hasEnded = stop.kind === 'exited' || isCrash;
-    this.#stop = this.#lookableStop(stop);
+    this.#stops.told(stop);
     for (const listener of [...this.#listeners]) listener(stop);
   }
 
-  /** A machine whose guest, or one of its processes, has ended can be looked at: `?` tells of a stop. */
-  #lookableStop(stop: TargetStop): TargetStop {
-    if (stop.kind === 'stopped') return stop;
-    const thread = this.#threads.shown();
-    if (stop.kind === 'process-exited') {
-      return this.#stopped(SIGNAL.SIGTRAP, { kind: 'interrupt' }, thread);
-    }
-    const description = `the guest has ended with status ${stop.status}`;
-    return this.#stopped(SIGNAL.SIGTERM, { kind: 'exception', description }, thread);
-  }
-
-  #stopped(
-    signal: number,
-    cause: StopCause,
-    thread: ThreadNumber = this.#threads.current(),
-  ): TargetStop & { kind: 'stopped' } {
-    return { kind: 'stopped', thread, signal, cause };
-  }
-
-  #describeEnd(end: RunEnd, stoppedThread: ThreadNumber): TargetStop {
-    const thread = this.#toldThread(stoppedThread);
-    switch (end.kind) {
-      case 'process':
-        this.#told = { rip: this.#machine.readRegister('rip'), icount: this.#machine.icount };
-        return end.stop;
-      case 'step':
-      case 'no-resumed':
-        return this.#stopped(SIGNAL.SIGTRAP, { kind: end.kind }, thread);
-      case 'history-begin': {
-        const { kind, ...message } = end;
-        return { ...this.#stopped(SIGNAL.SIGTRAP, { kind }, thread), ...message };
-      }
-      case 'breakpoint': {
-        this.#told = { rip: end.address, icount: this.#machine.icount };
-        const isHardware = this.#breakpoints.isHardwareAt(end.address);
-        return this.#stoppedByOwners({ ...end, isHardware }, thread);
-      }
-      case 'watchpoint':
-        return this.#stoppedByOwners(end, thread);
-      case 'system-call':
-        return this.#stoppedInCall(end, thread);
-      case 'exception':
-        return this.#describeCaught(end.report, thread);
-      case 'debug-exit':
-        return { kind: 'exited', status: end.value & 0xff, process: this.#processOf(thread) };
-      case 'power-off':
-        return { kind: 'exited', status: 0, process: this.#processOf(thread) };
-      case 'reset-request':
-        return this.#guestReset();
-      case 'triple-fault': {
-        this.#fault = { ...end.report, kind: 'triple fault' };
-        const text = describeTripleFault(end.report, this.#monitorCommands.symbols);
-        const cause = { kind: 'exception', description: text[0]! } as const;
-        const message = `${text.join('\n')}\n`;
-        return { ...this.#stopped(SIGNAL.SIGSEGV, cause, thread), message };
-      }
-    }
-  }
-
-  /** At a breakpoint or watchpoint: of the debugger's, or one with a condition of the server's own. */
-  #stoppedByOwners(
-    cause: Extract<StopCause, { kind: 'breakpoint' | 'watchpoint' }>,
-    thread: ThreadNumber,
-  ): TargetStop {
-    const own: readonly (object | undefined)[] = [this.#runner, this.processes?.owner];
-    const owners = this.#breakpoints.stoppedFor(cause).filter((owner) => !own.includes(owner));
-    const lines = this.#conditionalStops.describe(owners);
-    const message = lines.length === 0 ? {} : { message: `${lines.join('\n')}\n` };
-    const call = this.#kernelModeCalls?.stoppedFor(owners);
-    const isClients = owners.length > lines.length + (call === undefined ? 0 : 1);
-    if (call !== undefined && !isClients)
-      return { ...this.#stoppedInCall(call, thread), ...message };
-    const [description] = isClients ? [] : lines;
-    const told = description === undefined ? cause : { ...cause, foreign: { description } };
-    return { ...this.#stopped(SIGNAL.SIGTRAP, told, thread), ...message };
-  }
-
-  #processOf(thread: ThreadNumber): ProcessNumber {
-    return this.processes?.of(thread) ?? MACHINE_PROCESS;
-  }
-
-  #stopMessage(): string | undefined {
-    if (this.#pump.isRunning || this.#stop.kind !== 'stopped') return undefined;
-    return this.#stop.message?.trimEnd();
-  }
-
-  #stoppedInCall({ phase, number }: SystemCallStop, thread: ThreadNumber): TargetStop {
-    this.#machine.writeRegister('orig_rax', BigInt(number));
-    const known = this.#guest.kernel?.systemCalls.find((call) => call.number === number);
-    const name = known === undefined ? {} : { name: known.name };
-    return this.#stopped(SIGNAL.SIGTRAP, { kind: 'system-call', phase, number, ...name }, thread);
-  }
-
-  #describeCaught(report: TripleFaultReport, thread: ThreadNumber): TargetStop {
-    this.#fault = { ...report, kind: 'caught' };
-    const { text, signal } = describeCaught(report, this.#monitorCommands.symbols);
-    const cause = { kind: 'exception', description: text } as const;
-    const message = `${text}\nit is not delivered yet: monitor why explains, stepi enters its handler\n`;
-    return { ...this.#stopped(signal, cause, thread), message };
+  #stopOf(end: RunEnd, thread: ThreadNumber): TargetStop {
+    return end.kind === 'reset-request'
+      ? this.#guestReset()
+      : this.#stops.ofEnd(end, thread, this.#runner);
   }
 
   #guestReset(): TargetStop {
     this.#powerCycle();
-    const message = 'the guest asked for a reset: halted before the first instruction\n';
-    return { ...this.#stopped(SIGNAL.SIGTRAP, { kind: 'reset' }), message };
+    return this.#stops.reset('the guest asked for a reset: halted before the first instruction\n');
   }
 
   #runMonitor(request: MonitorRequest): MonitorResult {
