@@ -34,6 +34,7 @@ export type { CoreState, MachineState } from './time-travel/machine-state.ts';
 export { MOST_PAGES_IN_RUN, type PageRun } from './time-travel/saved-pages.ts';
 export { StateError } from './time-travel/state-error.ts';
 export { TICKS_PER_INSTRUCTION, TICKS_PER_SECOND } from './clock/virtual-clock.ts';
+export type { RamRun } from './memory/used-frames.ts';
 export {
   explainWalk,
   pagingMode,

@@ -3,6 +3,7 @@
  * server and the tests use. Synchronous and deterministic: same image and inputs, same run.
  */
 import type { BootModule } from './boot/boot-protocol.ts';
+import type { RamRun } from './memory/used-frames.ts';
 import type { StopReason, WatchKind } from './stop-reason.ts';
 import type { MachineState } from './time-travel/machine-state.ts';
 
@@ -131,6 +132,8 @@ export interface MachineView {
   readonly icount: bigint;
   /** Virtual ticks (nanoseconds) since power-on. */
   readonly ticks: bigint;
+  /** Guest RAM; physical addresses from here on have none. */
+  readonly ramBytes: number;
 
   /**
    * Registers by name: rax…r15 rip rflags es cs ss ds fs gs (selectors) fs_base gs_base k_gs_base
@@ -174,6 +177,8 @@ export interface MachineView {
    * tables that describe more than a sound kernel has.
    */
   mappings(cr3?: bigint): Iterable<PageMapping, MappingWalkEnd>;
+  /** RAM that holds anything but zeros, ascending, apart from each other. Looks through all of RAM. */
+  usedRam(): readonly RamRun[];
   /** Undefined with the step engine. */
   describeJit?(): JitReport | undefined;
 }

@@ -30,6 +30,7 @@ import type {
   StopPredicate,
 } from './machine-interface.ts';
 import { GuestMemory } from './memory/guest-memory.ts';
+import type { RamRun } from './memory/used-frames.ts';
 import { powerOn } from './power-on.ts';
 import { readRegister, registerBytes, registerReader, writeRegister } from './register-access.ts';
 import { RunLoop } from './run-loop.ts';
@@ -133,6 +134,10 @@ export class Machine implements MachineView, MachineControl {
     return this.clock.now();
   }
 
+  get ramBytes(): number {
+    return this.memory.physical.ramBytes;
+  }
+
   run(options: RunOptions): StopReason {
     return this.loop.run(options);
   }
@@ -204,6 +209,10 @@ export class Machine implements MachineView, MachineControl {
 
   mappings(cr3?: bigint): Iterable<PageMapping, MappingWalkEnd> {
     return this.memory.debug.mappings(cr3);
+  }
+
+  usedRam(): readonly RamRun[] {
+    return this.memory.physical.usedFrames.runs();
   }
 
   addBreakpoint(linear: bigint, predicate?: StopPredicate): void {

@@ -12,6 +12,12 @@ const WASM_PAGE = 65536;
 const BLOCK_BYTES = 64;
 const WORD_BYTES = 8;
 
+/** Some pages of RAM, one after the other: physical addresses, multiples of 4096, `end` exclusive. */
+export interface RamRun {
+  readonly start: number;
+  readonly end: number;
+}
+
 type NextUsed = (from: number, end: number) => number;
 
 export class UsedFrames {
@@ -37,6 +43,18 @@ export class UsedFrames {
       frames.push(frame);
       at = RAM_BASE + frame * PAGE_SIZE;
     }
+  }
+
+  /** The same as runs of neighbours. */
+  runs(): RamRun[] {
+    const runs: { start: number; end: number }[] = [];
+    for (const frame of this.list()) {
+      const start = frame * PAGE_SIZE;
+      const last = runs.at(-1);
+      if (last?.end === start) last.end += PAGE_SIZE;
+      else runs.push({ start, end: start + PAGE_SIZE });
+    }
+    return runs;
   }
 
   /** All zeros. Frames that are so already are not touched. */

@@ -7,21 +7,29 @@
  * the machine's own while the guest has no process 1.
  *
  *     /proc/PID/maps      the regions of its page tables, the kernel's too
+ *     /proc/PID/smaps     and what of them belongs in a core file, for generate-core-file
  *     /proc/PID/cmdline comm stat status    of what the kernel knows of it
  *     /proc/PID/exe cwd   links
  */
-import type { MachineView } from '../../machine/index.ts';
 import type { GuestProcess, GuestThread } from '../awareness/awareness.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
 import { type ElfFile, readElf, SEGMENT_TYPE } from '../symbols/elf-file.ts';
+import type { BackedMachine } from './backed-regions.ts';
 import { MACHINE_PROCESS } from './machine-threads.ts';
-import { mapsText, type Landmark, type ProcProcess, statText, statusText } from './proc-texts.ts';
+import {
+  mapsText,
+  smapsText,
+  type Landmark,
+  type ProcProcess,
+  statText,
+  statusText,
+} from './proc-texts.ts';
 
 /** Of a hostile image or list; each region is compared with each. */
 const MOST_LANDMARKS = 64;
 
 export interface GuestProcOptions {
-  readonly machine: Pick<MachineView, 'mappings' | 'readRegister'>;
+  readonly machine: BackedMachine;
   readonly guest: GuestView;
   /** What the machine executes: where debuggers find it; absent for a flat image. */
   readonly executable: string | undefined;
@@ -77,7 +85,9 @@ export class GuestProc {
   #text(process: FoundProcess, name: string): string | undefined {
     switch (name) {
       case 'maps':
-        return this.#maps(this.#isMachine(process.pid) ? this.#running(process) : process);
+        return this.#regions(process, mapsText);
+      case 'smaps':
+        return this.#regions(process, smapsText);
       case 'cmdline':
         return `${process.executable ?? process.name}\0`;
       case 'comm':
@@ -136,7 +146,9 @@ export class GuestProc {
     };
   }
 
-  #maps({ tables, program }: FoundProcess): string {
+  #regions(process: FoundProcess, textOf: typeof smapsText): string {
+    const isMachine = this.#isMachine(process.pid);
+    const { tables, program } = isMachine ? this.#running(process) : process;
     if (tables === undefined) return '';
     const { machine, image, executable } = this.#options;
     const cr3 = tables === 'in force' ? undefined : tables;
@@ -146,7 +158,7 @@ export class GuestProc {
       ...(program === undefined ? [] : segmentsOf(program.path, program.elf)),
       ...this.#kernelStacks(cr3 ?? inForce),
     ];
-    return mapsText(machine, cr3, landmarks.slice(0, MOST_LANDMARKS));
+    return textOf(machine, cr3, landmarks.slice(0, MOST_LANDMARKS));
   }
 
   #kernelStacks(cr3: bigint | undefined): Landmark[] {

@@ -18,9 +18,13 @@ export interface MappedRegions {
   readonly isCut: boolean;
 }
 
+export type MappedMachine = Pick<MachineView, 'mappings' | 'readRegister' | 'ramBytes'>;
+
+const CR0_PG = 1n << 31n;
+
 /** Below `cr3`, or the tables in force; `isAlike` compares the rights of two neighbours. */
 export function mappedRegions(
-  machine: Pick<MachineView, 'mappings'>,
+  machine: MappedMachine,
   isAlike: (left: PageMapping, right: PageMapping) => boolean,
   cr3?: bigint,
 ): MappedRegions {
@@ -34,16 +38,25 @@ export function mappedRegions(
   return { regions, isCut };
 }
 
-/** Whether there are more mappings than were visited. */
+/** Whether there are more mappings than were visited. While paging is off, RAM is what it is. */
 export function forEachMapping(
-  machine: Pick<MachineView, 'mappings'>,
+  machine: MappedMachine,
   cr3: bigint | undefined,
   visit: (mapping: PageMapping) => void,
 ): boolean {
+  if (cr3 === undefined && ((machine.readRegister('cr0') ?? 0n) & CR0_PG) === 0n) {
+    visit(unpaged(machine.ramBytes));
+    return false;
+  }
   const walk = machine.mappings(cr3)[Symbol.iterator]();
   let step = walk.next();
   for (; step.done !== true; step = walk.next()) visit(step.value);
   return step.value === 'cut';
+}
+
+function unpaged(ramBytes: number): PageMapping {
+  const place = { linear: 0n, physical: 0n, lengthBytes: ramBytes, entry: 0n };
+  return { ...place, isWritable: true, isUser: false, isNoExecute: false };
 }
 
 /** What a viewer says last when the walk was cut. */

@@ -1,6 +1,7 @@
 /** The texts of files below /proc, as Linux writes them (proc(5)) and gdb parses them. */
-import type { MachineView, PageMapping } from '../../machine/index.ts';
-import { type MappedRegion, mappedRegions } from './mapped-regions.ts';
+import type { PageMapping } from '../../machine/index.ts';
+import { type BackedMachine, type BackedRegion, backedRegions } from './backed-regions.ts';
+import { type MappedMachine, type MappedRegion, mappedRegions } from './mapped-regions.ts';
 
 export interface ProcProcess {
   readonly pid: number;
@@ -23,6 +24,10 @@ export interface Landmark {
 
 /** A hostile guest's; some five megabytes of text. */
 const MOST_REGIONS = 65_536;
+/** An ELF file, such as a core, has at most 65,534 segments; gdb parses five lines for each. */
+const MOST_IN_CORE = 16_384;
+/** proc(5), VmFlags: memory mapped to a device, memory that core dumps exclude. */
+const BACKING_FLAGS = { used: [], zero: ['dd'], 'no RAM': ['io'] } as const;
 /** Linux pads its lines so that names stand below each other. */
 const NAME_COLUMN = 73;
 const LAST_ADDRESS = (1n << 64n) - 1n;
@@ -39,18 +44,55 @@ const SLEEPING = 'S (sleeping)';
 const STAT_FIELDS = 52;
 
 export function mapsText(
-  machine: Pick<MachineView, 'mappings'>,
+  machine: MappedMachine,
   cr3: bigint | undefined,
   landmarks: readonly Landmark[],
 ): string {
   const { regions, isCut } = mappedRegions(machine, haveEqualRights, cr3);
-  const shown = regions.slice(0, MOST_REGIONS);
-  const lines = shown.map((region) => mapsLine(region, landmarks));
+  return regionsText(regions, isCut, MOST_REGIONS, (region) => [mapsLine(region, landmarks)]);
+}
+
+/**
+ * The same with what gdb's generate-core-file asks of each region (gdb/linux-tdep.c, dump_mapping_p): `io` is
+ * no RAM and never written to a core, `dd` is all zero and written only after `set dump-excluded-mappings
+ * on`. All else is Anonymous, or gdb would leave out what has the name of a file.
+ */
+export function smapsText(
+  machine: BackedMachine,
+  cr3: bigint | undefined,
+  landmarks: readonly Landmark[],
+): string {
+  const { regions, isCut } = backedRegions(machine, haveEqualRights, cr3, landmarks);
+  return regionsText(regions, isCut, MOST_IN_CORE, (region) => [
+    mapsLine(region, landmarks),
+    ...backingLines(region),
+  ]);
+}
+
+function regionsText<Region extends MappedRegion>(
+  regions: readonly Region[],
+  isCut: boolean,
+  most: number,
+  linesOf: (region: Region) => readonly string[],
+): string {
+  const shown = regions.slice(0, most);
+  const lines = shown.flatMap(linesOf);
   if (isCut || shown.length < regions.length) {
     const last = hex8(shown.at(-1)?.end ?? 0n);
     lines.push(line(last, last, '----', 0n, '[cut: there is more]'));
   }
   return lines.map((text) => `${text}\n`).join('');
+}
+
+function backingLines({ start, end, first, backing }: BackedRegion): string[] {
+  const kilobytes = (end - start) >> 10n;
+  const rights = ['rd', ...(first.isWritable ? ['wr'] : []), ...(first.isNoExecute ? [] : ['ex'])];
+  return [
+    `Size: ${kilobytes} kB`,
+    `Rss: ${backing === 'used' ? kilobytes : 0n} kB`,
+    `Anonymous: ${kilobytes} kB`,
+    `VmFlags: ${[...rights, ...BACKING_FLAGS[backing]].join(' ')}`,
+  ];
 }
 
 function haveEqualRights(left: PageMapping, right: PageMapping): boolean {

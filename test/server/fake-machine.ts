@@ -10,6 +10,7 @@ import type {
   MachineView,
   MappingWalkEnd,
   PageMapping,
+  RamRun,
   RunOptions,
   StopPredicate,
   StopReason,
@@ -80,6 +81,17 @@ export class FakeMachine implements MachineView, MachineControl {
 
   get ticks(): bigint {
     return this.icount * TICKS_PER_INSTRUCTION + this.#skipped;
+  }
+
+  get ramBytes(): number {
+    return this.ram.length;
+  }
+
+  usedRam(): readonly RamRun[] {
+    const isUsed = (page: number): boolean =>
+      this.ram.subarray(page, page + 0x1000).some((byte) => byte !== 0);
+    const pages = Array.from({ length: this.ram.length / 0x1000 }, (_, index) => index * 0x1000);
+    return pages.filter(isUsed).map((start) => ({ start, end: start + 0x1000 }));
   }
 
   get rip(): bigint {

@@ -29,6 +29,16 @@ describe('the frames of RAM that hold anything', () => {
     expect(used.list()).toEqual([0, 3, 4, FRAMES - 1]);
   });
 
+  it('are told as runs of neighbours, too', () => {
+    const { ram, used } = untouched();
+    for (const frame of [0, 1, 2, 5, FRAMES - 1]) ram[frame * 0x1000] = 1;
+    expect(used.runs()).toEqual([
+      { start: 0, end: 0x3000 },
+      { start: 0x5000, end: 0x6000 },
+      { start: RAM_BYTES - 0x1000, end: RAM_BYTES },
+    ]);
+  });
+
   it('are none when they have been cleared', () => {
     const { ram, used } = untouched();
     ram.fill(0xff, 0x1800, 0x5800);

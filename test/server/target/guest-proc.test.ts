@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { MachineTarget } from '../../../server/target/machine-target.ts';
-import { mapsText, statText, statusText } from '../../../server/target/proc-texts.ts';
+import { mapsText, smapsText, statText, statusText } from '../../../server/target/proc-texts.ts';
 import { SessionHarness } from '../../session-harness.ts';
 import { FakeExo, KERNEL_IMAGE, KERNEL_PATH } from '../fake-exo.ts';
 import { FakeMachine } from '../fake-machine.ts';
@@ -166,6 +166,83 @@ describe('the texts below /proc', () => {
     machine.tables.set(undefined, [page(0x1000n)]);
     machine.mappingWalkEnd = 'cut';
     expect(maps().at(-1)).toMatch(/^00002000-00002000 ---- .*\[cut: there is more\]$/);
+  });
+
+  describe('for gdb to write a core file', () => {
+    const MIB = 1 << 20;
+    const direct = 0xffff_8000_0000_0000n;
+    const map = { linear: direct, physical: 0n, lengthBytes: 16 * MIB, isNoExecute: true };
+    /** Start, offset of the end, and flags of each region; the fields between are checked in one place. */
+    const regions = (...landmarks: Parameters<typeof smapsText>[2]) =>
+      Array.from(
+        smapsText(used, undefined, landmarks).matchAll(
+          /^(\w+)-(\w+) .*\n(?:.*\n){3}VmFlags: (.*)$/gm,
+        ),
+        ([, start, end, flags]) => [`0x${start!}`, Number(BigInt(`0x${end!}`) - direct), flags],
+      );
+    let used: FakeMachine;
+
+    beforeEach(() => {
+      used = new FakeMachine(8 * MIB);
+      used.tables.set(undefined, [map]);
+      used.ram[MIB] = 1;
+      used.ram[MIB + 0x8000] = 1;
+      used.ram[2 * MIB] = 1;
+    });
+
+    it('take the RAM in use and small zeros in it, and mark the others and what is no RAM', () => {
+      expect(regions()).toEqual([
+        ['0xffff800000000000', MIB, 'rd wr dd'],
+        ['0xffff800000100000', MIB + 0x9000, 'rd wr'],
+        ['0xffff800000109000', 2 * MIB, 'rd wr dd'],
+        ['0xffff800000200000', 2 * MIB + 0x1000, 'rd wr'],
+        ['0xffff800000201000', 8 * MIB, 'rd wr dd'],
+        ['0xffff800000800000', 16 * MIB, 'rd wr io'],
+      ]);
+      expect(smapsText(used, undefined, [])).toContain(
+        'Size: 36 kB\nRss: 36 kB\nAnonymous: 36 kB\nVmFlags: rd wr\n',
+      );
+      expect(smapsText(used, undefined, [])).toContain('Rss: 0 kB\nAnonymous: 1024 kB\n');
+    });
+
+    it("take zeros in a program's segments and in stacks, too", () => {
+      const start = direct + BigInt(MIB / 2) + 0x123n;
+      const bss = { start, end: start + 0x2_0000n, name: 'x', fileOffset: 0n };
+      expect(regions(bss).slice(0, 4)).toEqual([
+        ['0xffff800000000000', MIB / 2, 'rd wr dd'],
+        ['0xffff800000080000', MIB / 2 + 0x2_1000, 'rd wr'],
+        ['0xffff8000000a1000', MIB, 'rd wr dd'],
+        ['0xffff800000100000', MIB + 0x9000, 'rd wr'],
+      ]);
+    });
+
+    it('follow scattered frames in the order of their linear addresses', () => {
+      const pages = [5, MIB / 4096, 900, 2 * (MIB / 4096)].map((frame, index) => ({
+        linear: direct + BigInt(index) * 0x1000n,
+        physical: BigInt(frame) * 0x1000n,
+        lengthBytes: 0x1000,
+      }));
+      used.tables.set(undefined, pages);
+      expect(regions()).toEqual([['0xffff800000000000', 0x4000, 'rd wr ex']]);
+    });
+
+    it('are all of RAM while paging is off', () => {
+      used.registers.set('cr0', 0x11n);
+      expect(smapsText(used, undefined, [])).toMatch(/^00000000-00100000 rwxp .*\[kernel\]\n/);
+      expect(mapsText(used, undefined, [])).toMatch(/^00000000-00800000 rwxp .*\[kernel\]\n$/);
+    });
+
+    it('are bounded, whatever tables map the same fragments over and over', () => {
+      for (let at = 0; at < 8 * MIB; at += 0x2_0000) used.ram[at] = 1;
+      const aliases = Array.from({ length: 20_000 }, (_, index) => ({
+        ...map,
+        linear: BigInt(index) << 30n,
+      }));
+      used.tables.set(undefined, aliases);
+      const text = smapsText(used, undefined, []);
+      expect(text.match(/^VmFlags/gm)).toHaveLength(16_384);
+      expect(text.trimEnd().split('\n').at(-1)).toContain('[cut: there is more]');
+    });
   });
 
   it('do not let a name of the guest forge a line', () => {

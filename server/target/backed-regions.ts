@@ -1,0 +1,119 @@
+/**
+ * What stands behind the mapped memory: RAM with something in it, RAM that is all zero, or no RAM at all,
+ * as behind the end of a kernel's direct map. A core file is of the first; see `smapsText`.
+ */
+import type { MachineView, PageMapping, RamRun } from '../../machine/index.ts';
+import { forEachMapping, type MappedRegion } from './mapped-regions.ts';
+
+export interface BackedRegion extends MappedRegion {
+  readonly backing: 'used' | 'zero' | 'no RAM';
+}
+
+export interface Span {
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+export type BackedMachine = Pick<MachineView, 'mappings' | 'readRegister' | 'ramBytes' | 'usedRam'>;
+
+interface Stretch {
+  readonly backing: BackedRegion['backing'];
+  /** Physical, exclusive. */
+  readonly end: number;
+}
+
+/** Zeros between what is used that are not worth a region of their own, nor an unreadable hole. */
+const SMALL_BYTES = 0x10000n;
+/** A hostile guest maps the same fragments over and over. */
+const MOST_PIECES = 1 << 18;
+const PAGE = 0x1000n;
+
+/**
+ * The mappings below `cr3`, or those in force, as regions of one backing and of equal rights by `isAlike`.
+ * Of zeros only 64 KiB and more are told apart, and none in `whole`.
+ */
+export function backedRegions(
+  machine: BackedMachine,
+  isAlike: (left: PageMapping, right: PageMapping) => boolean,
+  cr3: bigint | undefined,
+  whole: readonly Span[],
+): { readonly regions: readonly BackedRegion[]; readonly isCut: boolean } {
+  const { ramBytes } = machine;
+  const used = machine.usedRam();
+  const pieces = new Joined(isAlike);
+  const isCut = forEachMapping(machine, cr3, (mapping) => {
+    const physical = Number(mapping.physical);
+    const end = physical + mapping.lengthBytes;
+    for (let at = physical; at < end && pieces.regions.length < MOST_PIECES;) {
+      const stretch = stretchAt(used, ramBytes, at);
+      const next = Math.min(stretch.end, end);
+      const start = mapping.linear + BigInt(at - physical);
+      const { backing } = stretch;
+      pieces.add({ start, end: start + BigInt(next - at), first: mapping, backing });
+      at = next;
+    }
+  });
+  const regions = new Joined(isAlike);
+  for (const piece of pieces.regions) {
+    for (const part of withoutSmallZeros(piece, whole)) regions.add(part);
+  }
+  return { regions: regions.regions, isCut: isCut || pieces.regions.length >= MOST_PIECES };
+}
+
+/** Regions in ascending order; what continues the last one is added to it. */
+class Joined {
+  readonly regions: BackedRegion[] = [];
+  readonly #isAlike: (left: PageMapping, right: PageMapping) => boolean;
+
+  constructor(isAlike: (left: PageMapping, right: PageMapping) => boolean) {
+    this.#isAlike = isAlike;
+  }
+
+  add(region: BackedRegion): void {
+    const last = this.regions.at(-1);
+    const continues =
+      last?.end === region.start &&
+      last.backing === region.backing &&
+      this.#isAlike(last.first, region.first);
+    if (continues) last.end = region.end;
+    else this.regions.push({ ...region });
+  }
+}
+
+/** What is at a physical address, and how far that goes. */
+function stretchAt(used: readonly RamRun[], ramBytes: number, at: number): Stretch {
+  if (at >= ramBytes) return { backing: 'no RAM', end: Infinity };
+  const run = used[firstEndingBehind(used, at)];
+  if (run === undefined) return { backing: 'zero', end: ramBytes };
+  return run.start <= at ? { backing: 'used', end: run.end } : { backing: 'zero', end: run.start };
+}
+
+function firstEndingBehind(used: readonly RamRun[], at: number): number {
+  let [low, high] = [0, used.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (used[middle]!.end > at) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Zeros of less than 64 KiB, and what of others lies in `whole`, count as used. */
+function withoutSmallZeros(region: BackedRegion, whole: readonly Span[]): BackedRegion[] {
+  if (region.backing !== 'zero') return [region];
+  const { start, end, first } = region;
+  if (end - start < SMALL_BYTES) return [{ ...region, backing: 'used' }];
+  const parts: BackedRegion[] = [];
+  let done = start;
+  const upTo = (limit: bigint, backing: BackedRegion['backing']): void => {
+    const to = limit < end ? limit : end;
+    if (to > done) parts.push({ start: done, end: to, first, backing });
+    if (to > done) done = to;
+  };
+  for (const span of [...whole].sort((left, right) => (left.start < right.start ? -1 : 1))) {
+    upTo(span.start & -PAGE, 'zero');
+    if (span.end > done) upTo((span.end + PAGE - 1n) & -PAGE, 'used');
+  }
+  upTo(end, 'zero');
+  return parts;
+}
