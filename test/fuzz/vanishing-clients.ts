@@ -2,6 +2,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
 import { encodePacket } from '../../server/rsp/packet-writer.ts';
 import type { Random } from '../machine/block-engine/random-program.ts';
 import { symbolAddress } from '../server/fake-exo.ts';
@@ -21,6 +22,8 @@ const REQUESTS = [
   'vFile:open:2f626f6f742f6b65726e656c2e656c66,0,0', 'vFile:pread:3,20000,0', 'QSaveRegisterState', 'vCtrlC', 'QNonStop:1', 'vStopped', 'vCont;t', 'D', 'D1', '\x03',
 ]; // prettier-ignore
 
+/** Node's heap breathes; a leak of one connection's buffers in each cycle is far more. */
+const MOST_GROWTH_KIB = 48 * 1024;
 /** For an answer that is due: a busy machine is slow. */
 export const PATIENCE_MS = 20_000;
 /** The answer to a request for four bytes of memory. */
@@ -41,10 +44,13 @@ function encoded(request: string): Uint8Array {
   return request === '\x03' ? Uint8Array.of(3) : encodePacket(Buffer.from(request, 'latin1'));
 }
 
-/** The footprint once no more files are open than before, or after ten seconds. */
-export async function settled(pid: number, files: number): Promise<Footprint> {
-  for (let turn = 0; turn < 100 && footprint(pid).files > files; turn++) await sleep(100);
-  return footprint(pid);
+/** Once no more files are open than before, or after ten seconds: nothing is left of so many cycles. */
+export async function expectNothingLeft(of: string, pid: number, before: Footprint): Promise<void> {
+  for (let turn = 0; turn < 100 && footprint(pid).files > before.files; turn++) await sleep(100);
+  const after = footprint(pid);
+  process.stderr.write(`${of}: ${JSON.stringify(before)} → ${JSON.stringify(after)}\n`);
+  expect(after.files).toBeLessThanOrEqual(before.files);
+  expect(after.memoryKib - before.memoryKib).toBeLessThan(MOST_GROWTH_KIB);
 }
 
 /** Clients of the server at a port of this host. */
