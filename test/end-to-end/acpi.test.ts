@@ -1,0 +1,89 @@
+/** A guest that relies on ACPI and the I/O APIC: the same on our PC as on QEMU's, to its end. */
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { inTemporaryFolder, qemuArguments } from '../kernel/qemu.ts';
+import { missing } from '../tools.ts';
+import { collect, gdbWith, type GdbResult } from './gdb.ts';
+import { MAIN, ServerProcess } from './server-process.ts';
+
+const LIMIT_SECONDS = '60';
+const LINES = [
+  'FACP',
+  'APIC',
+  'I/O APIC with 24 inputs',
+  'the PIT is input 2',
+  ...['5 ticks', '10 ticks', '15 ticks', '20 ticks', '25 ticks'],
+  'masked: 0 more in 50 ms',
+  'S5 is type 0',
+  '',
+].join('\n');
+
+function build(folder: string): string {
+  const image = join(folder, 'acpi-guest.elf');
+  const code = ['-m32', '-march=i686', '-mgeneral-regs-only', '-g', '-O2', '-Wall', '-Wextra'];
+  const alone = ['-ffreestanding', '-fno-pic', '-fno-stack-protector', '-nostdlib', '-static'];
+  const places = '-Wl,--build-id=none,-Ttext=0x102000,--section-start=.multiboot=0x101000';
+  const source = join(import.meta.dirname, 'acpi-guest.c');
+  execFileSync('gcc', [...code, ...alone, places, '-o', image, source]);
+  return image;
+}
+
+/** What the guest says before it switches its PC off, and the emulator's status. */
+const run = (program: string, ...args: readonly string[]) =>
+  inTemporaryFolder((folder) =>
+    collect('timeout', [LIMIT_SECONDS, program, ...args, build(folder)]),
+  );
+
+describe.skipIf(missing('gcc'))('a guest with ACPI and the I/O APIC', () => {
+  it.each(['step', 'block'])('counts ticks and switches the PC off, %s engine', async (engine) => {
+    const ended = await run(process.execPath, MAIN, 'run', '--engine', engine);
+    expect(ended).toEqual({ output: LINES, status: 0 });
+  });
+
+  it.skipIf(missing('qemu-system-x86_64'))('says the same on QEMU', async () => {
+    const { output, status } = await run('qemu-system-x86_64', ...qemuArguments(['-kernel']));
+    expect({ output: output.replaceAll('\r', ''), status }).toEqual({ output: LINES, status: 0 });
+  });
+});
+
+describe.skipIf(missing('gcc', 'gdb'))('a debugger whose guest switches the PC off', () => {
+  type Session = (...commands: readonly string[]) => Promise<GdbResult>;
+
+  const served = (use: (session: Session) => Promise<void>): Promise<void> =>
+    inTemporaryFolder(async (folder) => {
+      const image = build(folder);
+      const server = await ServerProcess.start('--wait', image);
+      // The file is i386's and the machine x86-64: gdb must be told.
+      const attach = ['set architecture i386:x86-64', `target remote ${server.address}`];
+      try {
+        await use((...commands) => gdbWith([image], ...attach, ...commands));
+      } finally {
+        await server.stop();
+      }
+    });
+
+  it('hears that it has exited normally', () =>
+    served(async (session) => {
+      const { printed, everything } = await session(
+        'tbreak tick',
+        'continue',
+        'continue',
+        'info threads',
+      );
+      expect(printed[3], everything).toContain('Temporary breakpoint 1, tick (');
+      expect(printed[4]).toContain('[Inferior 1 (process 1) exited normally]\n');
+      expect(printed[5]).toBe('No threads.\n');
+    }));
+
+  it('can look at what is left, and boot it again', () =>
+    served(async (session) => {
+      await session('continue');
+      const looks = ['x/i $rip', 'p ticks'];
+      const again = ['monitor reset', 'maint flush register-cache', 'continue'];
+      const { printed, everything } = await session(...looks, ...again);
+      expect(printed[2], everything).toContain('<guest+');
+      expect(printed[3]).toBe('$1 = 25\n');
+      expect(printed[6]).toContain('[Inferior 1 (process 1) exited normally]\n');
+    }));
+});
