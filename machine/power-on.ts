@@ -1,6 +1,6 @@
 /**
  * The CPU as a boot loader leaves it: 32-bit protected mode, flat segments, paging and interrupts
- * off (Multiboot 1 §3.2, Multiboot 2 §3.3, PVH). The rest is as after RESET (Intel SDM 3A §9.1.1).
+ * off (Multiboot 1 §3.2, Multiboot 2 §3.3, PVH, Linux). The rest is as after RESET (Intel SDM 3A §9.1.1).
  */
 import type { BootPlan } from './boot/boot-protocol.ts';
 import { STATE_FIELDS, type CpuState } from './state/fields.ts';
@@ -49,6 +49,7 @@ export function powerOn(state: CpuState, plan: BootPlan): void {
   state.rip = BigInt(plan.entry);
   state.rax = BigInt(plan.registers.eax);
   state.rbx = BigInt(plan.registers.ebx);
+  state.rsi = BigInt(plan.registers.esi ?? 0);
 }
 
 /** All fields 0; the code that linear addresses meant is forgotten. */

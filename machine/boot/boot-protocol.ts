@@ -24,12 +24,12 @@ export interface BootWrite {
   readonly bytes: Uint8Array;
 }
 
-/** 32-bit protected mode with flat segments and paging off, as all three protocols demand. */
+/** 32-bit protected mode with flat segments and paging off, as all protocols demand. */
 export interface BootPlan {
-  readonly protocol: 'multiboot1' | 'multiboot2' | 'pvh';
+  readonly protocol: 'multiboot1' | 'multiboot2' | 'pvh' | 'linux';
   readonly writes: readonly BootWrite[];
   readonly entry: number;
-  readonly registers: { readonly eax: number; readonly ebx: number };
+  readonly registers: { readonly eax: number; readonly ebx: number; readonly esi?: number };
 }
 
 /** A bad image: one clear line that says what is wrong and what to do. Exit status 120. */

@@ -6,15 +6,12 @@ interface KnownKind {
   readonly isMatch: (image: Uint8Array) => boolean;
 }
 
-const WANTED = 'give an ELF kernel with a Multiboot 1, Multiboot 2 or PVH header';
+const WANTED =
+  'give an ELF kernel with a Multiboot 1, Multiboot 2 or PVH header, or a Linux bzImage';
 
-/** In this order: a bzImage with an EFI stub is a PE file and a boot sector as well. */
+/** In this order: a PE file may be a boot sector as well. */
 const KINDS: readonly KnownKind[] = [
   { text: `the file is empty; ${WANTED}`, isMatch: (image) => image.length === 0 },
-  {
-    text: 'a Linux bzImage, whose boot protocol is not supported; give the vmlinux it was made from (built with CONFIG_PVH)',
-    isMatch: (image) => hasText(image, 0x202, 'HdrS'),
-  },
   {
     text: `an ELF file without a Multiboot 1, Multiboot 2 or PVH header; add one within its first 8 KiB`,
     isMatch: isElf,

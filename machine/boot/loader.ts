@@ -1,12 +1,13 @@
 /**
  * Chooses the boot protocol by what the image carries. An image with several gets the first of:
- * Multiboot 1, PVH, Multiboot 2. The first two are QEMU's own order for `-kernel`, so that a kernel
- * starts here as there; Multiboot 2, which QEMU does not know, comes last.
+ * Multiboot 1, PVH, Multiboot 2, Linux. The first two are QEMU's own order for `-kernel`, so that a kernel
+ * starts here as there; Multiboot 2, which QEMU does not know, comes behind them. A bzImage has none of them.
  */
 import type { BootPlan, BootRequest } from './boot-protocol.ts';
 import type { ElfImage } from './elf.ts';
 import { isElf, readElf } from './elf.ts';
 import { describeUnbootable } from './image-kind.ts';
+import { isBzImage, planLinux } from './linux.ts';
 import { findMultiboot1Header, planMultiboot1 } from './multiboot1.ts';
 import { findMultiboot2Header, planMultiboot2 } from './multiboot2.ts';
 import { findPvhNote, planPvh } from './pvh.ts';
@@ -52,6 +53,11 @@ const LOADERS: readonly Loader[] = [
         ? planMultiboot2(request, header)
         : wrongChecksum('Multiboot 2', header.offset);
     },
+  },
+  {
+    protocol: 'linux',
+    title: 'Linux',
+    plan: (request) => (isBzImage(request.image) ? planLinux(request) : undefined),
   },
 ];
 

@@ -12,7 +12,7 @@ import type { BootModule, BootWrite } from './boot-protocol.ts';
 import { nulTerminated } from './byte-writer.ts';
 import type { ImagePlace, LoadedImage } from './loaded-image.ts';
 import { imageEnd } from './loaded-image.ts';
-import { refuseImage } from './refuse-image.ts';
+import { hex, refuseImage } from './refuse-image.ts';
 
 const LOW_START = 0x9000;
 const LOW_END = 0x9_f000;
@@ -71,13 +71,32 @@ export class MemoryPlanner {
   placeHigh(bytes: Uint8Array, what: string): number {
     const address = this.#highNext;
     const end = address + bytes.length;
-    if (end > this.#place.memoryBytes) {
-      const advice = `start with --memory ${Math.ceil(end / MIB)}M or more`;
-      refuseImage(this.#place.imageName, `${what} does not fit into RAM; ${advice}`);
-    }
+    if (end > this.#place.memoryBytes) this.#refuse(end, what);
     this.#highNext = alignUp(end, PAGE_SIZE);
     this.#write(address, bytes);
     return address;
+  }
+
+  /** Places `bytes` on pages of their own, as high in RAM as `limit` lets them end. ImageError without room. */
+  placeTop(bytes: Uint8Array, limit: number, what: string): number {
+    const top = Math.min(limit, this.#place.memoryBytes);
+    const address = Math.floor((top - bytes.length) / PAGE_SIZE) * PAGE_SIZE;
+    if (address < this.#highNext) {
+      if (limit < this.#place.memoryBytes) {
+        refuseImage(
+          this.#place.imageName,
+          `${what} does not fit below ${hex(limit)}; make it smaller`,
+        );
+      }
+      this.#refuse(this.#highNext + bytes.length, what);
+    }
+    this.#write(address, bytes);
+    return address;
+  }
+
+  /** Places `bytes` where nothing else is: below the information structures. */
+  placeAt(address: number, bytes: Uint8Array): void {
+    this.#write(address, bytes);
   }
 
   placeModules(modules: readonly BootModule[]): readonly PlacedModule[] {
@@ -86,6 +105,11 @@ export class MemoryPlanner {
       const text = commandLine === '' ? name : `${name} ${commandLine}`;
       return { start, end: start + content.length, text };
     });
+  }
+
+  #refuse(wantedEnd: number, what: string): never {
+    const advice = `start with --memory ${Math.ceil(wantedEnd / MIB)}M or more`;
+    refuseImage(this.#place.imageName, `${what} does not fit into RAM; ${advice}`);
   }
 
   #write(address: number, bytes: Uint8Array): void {

@@ -24,7 +24,7 @@ export function machineArguments<Arguments>(parser: Argv<Arguments>) {
     .positional('image', {
       type: 'string',
       describe:
-        'Kernel to boot, an ELF with a Multiboot, Multiboot 2 or PVH header; or a snapshot to go on from',
+        'Kernel to boot, an ELF with a Multiboot, Multiboot 2 or PVH header, or a Linux bzImage; or a snapshot to go on from',
       default: DEFAULT_IMAGE,
       defaultDescription: 'kernel/images/kernel.elf',
     })
@@ -40,6 +40,7 @@ export function machineArguments<Arguments>(parser: Argv<Arguments>) {
       requiresArg: true,
     })
     .option('module', {
+      alias: 'initrd',
       type: 'string',
       describe:
         "A boot module (initrd) and its command line, quoted: 'FILE ARGUMENTS'; may be repeated",
