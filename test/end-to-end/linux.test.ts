@@ -1,0 +1,103 @@
+/** Debian's Linux, as a distribution ships it: a bzImage, with an initrd of one program of ours. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { missing } from '../tools.ts';
+import { gdbWith } from './gdb.ts';
+import { MAIN, ROOT, ServerProcess } from './server-process.ts';
+
+/** Where `.ci/run` puts it, and where a Debian has it. */
+const FOLDERS = [join(ROOT, 'build/linux'), '/boot'];
+const INIT = join(import.meta.dirname, 'linux-init.c');
+const TIMEOUT_MS = 240_000;
+const COMMAND_LINE = 'console=ttyS0 quiet panic=-1';
+
+function findLinux(): string | undefined {
+  const found = FOLDERS.filter((folder) => existsSync(folder)).flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.startsWith('vmlinuz-'))
+      .map((name) => join(folder, name)),
+  );
+  if (found.length === 0) process.stderr.write(`tests skipped, no vmlinuz in ${FOLDERS.join()}\n`);
+  return found[0];
+}
+
+/** One entry of an archive that Linux unpacks (Linux, driver-api/early-userspace/buffer-format.rst). */
+function entry(name: string, mode: number, content: Uint8Array, device = [0, 0]): Buffer {
+  const nameBytes = Buffer.from(`${name}\0`);
+  const [major = 0, minor = 0] = device;
+  const fields = [0, mode, 0, 0, 1, 0, content.length, 0, 0, major, minor, nameBytes.length, 0];
+  const digits = fields.map((field) => field.toString(16).padStart(8, '0')).join('');
+  const head = padded(Buffer.concat([Buffer.from(`070701${digits}`), nameBytes]));
+  return Buffer.concat([head, padded(content)]);
+}
+
+function padded(bytes: Uint8Array): Buffer {
+  return Buffer.concat([bytes, Buffer.alloc((4 - (bytes.length % 4)) % 4)]);
+}
+
+const S_IFREG = 0o100000;
+const S_IFDIR = 0o040000;
+const S_IFCHR = 0o020000;
+
+const linux = findLinux();
+
+describe.skipIf(linux === undefined || missing('gcc', 'gdb'))('Linux', () => {
+  let folder: string;
+  let init: string;
+  let initrd: string;
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'exoscope-'));
+    init = join(folder, 'init');
+    const flags = ['-g', '-O1', '-static', '-nostdlib', '-ffreestanding', '-fcf-protection=none'];
+    execFileSync('gcc', [...flags, '-fno-stack-protector', '-o', init, INIT]);
+    initrd = join(folder, 'initrd');
+    const nothing = Buffer.alloc(0);
+    const archive = [
+      entry('dev', S_IFDIR | 0o755, nothing),
+      entry('dev/console', S_IFCHR | 0o600, nothing, [5, 1]),
+      entry('init', S_IFREG | 0o755, readFileSync(init)),
+      entry('TRAILER!!!', 0, nothing),
+    ];
+    writeFileSync(initrd, Buffer.concat(archive));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('boots, runs its first process and switches the PC off', { timeout: TIMEOUT_MS }, () => {
+    const args = ['run', linux!, '--initrd', initrd, '--append', COMMAND_LINE];
+    const { status, stdout } = spawnSync(process.execPath, [MAIN, ...args], {
+      encoding: 'utf8',
+      timeout: TIMEOUT_MS,
+    });
+    expect(stdout).toMatch(/init: I am process 1\r\ninit: computed\r\n/);
+    expect(stdout).toMatch(/reboot: Power down/);
+    expect(status).toBe(0);
+  });
+
+  it('stops for gdb in its first process', { timeout: TIMEOUT_MS }, async () => {
+    const image = [linux!, '--initrd', initrd, '--append', COMMAND_LINE];
+    const server = await ServerProcess.start(...image, '--wait');
+    try {
+      const { printed, everything } = await gdbWith(
+        [init],
+        `target remote ${server.address}`,
+        'hbreak triangle if number == 100',
+        'continue',
+        'bt',
+        'finish',
+        'p $cpl',
+        'continue',
+      );
+      expect(printed[2]).toMatch(/Breakpoint 1, triangle \(number=.*100\) at .*linux-init\.c:27/);
+      expect(printed[3]).toMatch(/#0 {2}triangle \(number=.*100\).*\n#1 .* _start \(\)/);
+      expect(printed[4]).toContain('Value returned is $1 = 5050');
+      expect(printed[5]).toBe('$2 = 3\n');
+      expect(everything).toMatch(/exited normally/);
+    } finally {
+      await server.stop();
+    }
+  });
+});
