@@ -6,6 +6,7 @@ import type { Clock } from '../clock/virtual-clock.ts';
 import { AcpiPower, SCI_IRQ } from './acpi-power.ts';
 import { DebugExit } from './debug-exit.ts';
 import type { Device, InterruptLine } from './device.ts';
+import { Hpet } from './hpet.ts';
 import { InterruptController } from './interrupt-controller.ts';
 import { lineTo } from './interrupt-lines.ts';
 import { IoApic } from './io-apic.ts';
@@ -62,15 +63,18 @@ export function createDevices(environment: DeviceEnvironment): DeviceList {
       redirected.set(asserted);
     });
   };
+  const routes = [16, 17, 18, 19, 20, 21, 22, 23].map((input) => ioApic.line(input));
+  const hpet = new Hpet(clock, { legacy: [line(0), line(8)], routes }, onNote);
   const uart = new Uart16550(clock, line(4), environment.onSerialOutput);
   const devices: readonly Device[] = [
     localApic,
     ioApic,
     pic,
-    new Pit8254(clock, line(0)),
+    hpet,
+    new Pit8254(clock, hpet.replacedLine(0)),
     new KeyboardController8042(line(1), onResetRequest),
     uart,
-    new RtcCmos(clock, line(8), memoryBytes, epochSeconds),
+    new RtcCmos(clock, hpet.replacedLine(1), memoryBytes, epochSeconds),
     new SystemControl(onResetRequest),
     new DebugExit(environment.onDebugExit),
     new PostCode(),

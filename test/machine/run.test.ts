@@ -311,6 +311,15 @@ describe('the machine', () => {
     expect(machine.run({ budget: 100 })).toEqual({ kind: 'debug-exit', value: 0x17_0011 });
   });
 
+  it.each(['step', 'block'] as const)('reads the HPET as time goes, %s engine', (engine) => {
+    // mov dword [0xfed00010], 1; mov ebx, [0xfed000f0]; mov eax, [0xfed000f0]; sub eax, ebx
+    const enable = [0xc7, 0x05, 0x10, 0x00, 0xd0, 0xfe, 0x01, 0x00, 0x00, 0x00];
+    const read = [0x8b, 0x1d, 0xf0, 0, 0xd0, 0xfe, 0xa1, 0xf0, 0x00, 0xd0, 0xfe, 0x29, 0xd8];
+    const machine = smallGuest([...enable, ...read, ...EXIT], { engine });
+    expect(machine.run({ budget: 100 })).toEqual({ kind: 'debug-exit', value: 1 });
+    expect(machine.readRegister('rbx')).toBe(0n);
+  });
+
   it.each([0x604, 0xb004])('is off when the guest writes S5 to port %s', (port) => {
     // mov edx, port; mov eax, SLP_EN; out dx, ax
     const machine = smallGuest([0xba, port & 0xff, port >> 8, 0, 0, ...movEax(0x2000), 0x66, 0xef]);

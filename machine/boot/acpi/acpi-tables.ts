@@ -2,7 +2,7 @@
  * The ACPI tables that PC firmware leaves in memory (ACPI 6.5 §5.2). The root pointer is where kernels
  * without a boot loader's help look for it: on a 16-byte boundary in the BIOS area (§5.2.5.1).
  *
- *     0x000e_0000   XSDT, RSDT, FADT, MADT, DSDT   a page that may be reclaimed (E820 type 3)
+ *     0x000e_0000   XSDT, RSDT, FADT, MADT, HPET, DSDT   a page that may be reclaimed (E820 type 3)
  *     0x000f_0000   RSDP                           reserved
  *     0x000f_0040   FACS                           reserved: the firmware's, on 64 bytes
  */
@@ -13,6 +13,7 @@ import {
   PM_TIMER_PORT,
   SCI_IRQ,
 } from '../../devices/acpi-power.ts';
+import { HPET_BLOCK_ID, HPET_PAGE } from '../../devices/hpet.ts';
 import { IO_APIC_PAGE } from '../../devices/io-apic.ts';
 import { APIC_PAGE } from '../../devices/local-apic.ts';
 import { RESET_CONTROL_PORT, RESET_HARD } from '../../devices/system-control.ts';
@@ -37,7 +38,7 @@ const RSDP_BYTES = 36;
 export function acpiTables(): readonly BootWrite[] {
   const area = new TableArea();
   const dsdt = area.place(acpiTable('DSDT', 2, Uint8Array.from(dsdtTerms())));
-  const entries = [area.place(fadt(dsdt)), area.place(madt())];
+  const entries = [fadt(dsdt), madt(), hpet()].map((table) => area.place(table));
   const rsdt = area.place(acpiTable('RSDT', 1, new ByteWriter().u32(...entries).build()));
   const xsdt = area.place(acpiTable('XSDT', 1, new ByteWriter().u64(...entries).build()));
   area.write(FACS_ADDRESS, facs());
@@ -179,6 +180,20 @@ function madt(): Uint8Array {
     .u8(1)
     .build();
   return acpiTable('APIC', 5, body);
+}
+
+/** The block of timers (IA-PC HPET 1.0a §3.2.4): number 0, no page protection, no least period. */
+function hpet(): Uint8Array {
+  const SYSTEM_MEMORY = 0;
+  const body = new ByteWriter()
+    .u32(HPET_BLOCK_ID)
+    .u8(SYSTEM_MEMORY, 64, 0, 0)
+    .u64(HPET_PAGE)
+    .u8(0)
+    .u16(0)
+    .u8(0)
+    .build();
+  return acpiTable('HPET', 1, body);
 }
 
 /** Sets the byte at `place` so that all add up to 0 modulo 256; returns `bytes`. */

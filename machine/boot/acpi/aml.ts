@@ -66,6 +66,11 @@ export function irqResource(irq: number): AmlBytes {
   return [0x22, ...littleEndian(1 << irq, 2)];
 }
 
+/** `Memory32Fixed (ReadOnly, address, length)` (§6.4.3.4). */
+export function memoryResource(address: number, lengthBytes: number): AmlBytes {
+  return [0x86, 9, 0, 0, ...littleEndian(address, 4), ...littleEndian(lengthBytes, 4)];
+}
+
 /** A name segment: four characters, filled up with underscores (§20.2.2). */
 function nameBytes(name: string): AmlBytes {
   const segment = name.padEnd(4, '_');

@@ -110,6 +110,12 @@ describe('the FADT', () => {
   });
 });
 
+test('the HPET table names the block of timers at its place', () => {
+  const hpet = table('HPET');
+  expect([u32(hpet + 4), u32(hpet + 36), MEMORY[hpet + 40]]).toEqual([56, 0x8086_a201, 0]);
+  expect([u64(hpet + 44), MEMORY[hpet + 52]]).toEqual([0xfed0_0000, 0]);
+});
+
 describe('the DSDT', () => {
   const dsdt = u32(table('FACP') + 40);
   const bytes = MEMORY.slice(dsdt, dsdt + u32(dsdt + 4));

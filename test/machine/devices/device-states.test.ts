@@ -23,6 +23,16 @@ type Action =
   | { kind: 'type'; bytes: Uint8Array }
   | { kind: 'acknowledge' };
 
+/** Where the chip has registers in its page. */
+function pageOffsets(name: string): fc.Arbitrary<number> {
+  if (name === 'hpet') {
+    const timers = fc.integer({ min: 0x20, max: 0x2b });
+    return fc.oneof(fc.constantFrom(2, 4, 0x1e), timers).map((register) => register * 8);
+  }
+  // The I/O APIC has two registers only.
+  return fc.nat({ max: name === 'io-apic' ? 1 : 0x3f }).map((register) => register * 16);
+}
+
 /** Port traffic for the given devices, mixed with time, input and acknowledges. */
 function actionsFor(deviceNames: readonly string[]): fc.Arbitrary<Action[]> {
   const board = createBoard();
@@ -47,8 +57,7 @@ function actionsFor(deviceNames: readonly string[]): fc.Arbitrary<Action[]> {
     kinds.push(read, write, write, write);
   }
   for (const { name } of devices.filter((device) => device.page !== undefined)) {
-    // The I/O APIC has two registers only.
-    const offset = fc.nat({ max: name === 'io-apic' ? 1 : 0x3f }).map((register) => register * 16);
+    const offset = pageOffsets(name);
     kinds.push(
       fc.record({
         kind: fc.constant('readPage' as const),
