@@ -30,7 +30,8 @@ const PAGE = 0x1000n;
 
 /**
  * The mappings below `cr3`, or those in force, as regions of one backing and of equal rights by `isAlike`.
- * Of zeros only 64 KiB and more are told apart, and none in `whole`.
+ * Of zeros only 64 KiB and more are told apart, less a page at either end, and none in `whole`: what lies
+ * across the end of a used page, and what unwinders read behind a stack, can then be read in a core.
  */
 export function backedRegions(
   machine: BackedMachine,
@@ -98,7 +99,7 @@ function firstEndingBehind(used: readonly RamRun[], at: number): number {
   return low;
 }
 
-/** Zeros of less than 64 KiB, and what of others lies in `whole`, count as used. */
+/** Zeros of less than 64 KiB, and of others the ends and what lies in `whole`, count as used. */
 function withoutSmallZeros(region: BackedRegion, whole: readonly Span[]): BackedRegion[] {
   if (region.backing !== 'zero') return [region];
   const { start, end, first } = region;
@@ -110,7 +111,13 @@ function withoutSmallZeros(region: BackedRegion, whole: readonly Span[]): Backed
     if (to > done) parts.push({ start: done, end: to, first, backing });
     if (to > done) done = to;
   };
-  for (const span of [...whole].sort((left, right) => (left.start < right.start ? -1 : 1))) {
+  const ends = [
+    { start, end: start + PAGE },
+    { start: end - PAGE, end },
+  ];
+  for (const span of [...whole, ...ends].sort((left, right) =>
+    left.start < right.start ? -1 : 1,
+  )) {
     upTo(span.start & -PAGE, 'zero');
     if (span.end > done) upTo((span.end + PAGE - 1n) & -PAGE, 'used');
   }

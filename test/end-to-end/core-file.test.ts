@@ -40,6 +40,16 @@ describe.skipIf(missing('gdb'))('generate-core-file', () => {
       );
     }));
 
+  it('has the stack of the thread that is selected', () =>
+    inTemporaryFolder(async (folder) => {
+      const core = join(folder, 'core');
+      const live = await kernel.ask('thread 3', 'bt 5', `generate-core-file ${core}`);
+      expect(live[1]).toMatch(/ in console_read /);
+      expect(live[2]).toBe(`Saved corefile ${core}\n`);
+      const { everything } = await gdbWith([kernelImage, core], 'thread apply all bt 5');
+      expect(everything).toContain(live[1]);
+    }));
+
   it("takes a guest process's own memory when gdb has it as an inferior", () =>
     inTemporaryFolder(async (folder) => {
       const core = join(folder, 'core');
