@@ -26,14 +26,15 @@ function gdbOnQemu(commands: readonly string[], commandLine = 'test'): Promise<s
   const options = script.flatMap((command) => ['-ex', command]);
   return new Promise((resolve, reject) => {
     const gdb = spawn('gdb', ['-nx', '-batch', ...options, kernelImage], { cwd: root });
-    let output = '';
+    const output = { stdout: '', stderr: '' };
     const timer = setTimeout(() => gdb.kill('SIGKILL'), 60_000);
-    gdb.stdout.on('data', (bytes: Buffer) => (output += bytes.toString()));
-    gdb.stderr.on('data', (bytes: Buffer) => (output += bytes.toString()));
+    gdb.stdout.on('data', (bytes: Buffer) => (output.stdout += bytes.toString()));
+    gdb.stderr.on('data', (bytes: Buffer) => (output.stderr += bytes.toString()));
     gdb.on('error', reject);
     gdb.on('close', () => {
       clearTimeout(timer);
-      resolve(output);
+      // Apart: in a fresh clone gdb warns, in the midst of a line, of sources newer than the image.
+      resolve(output.stdout + output.stderr);
     });
   });
 }
