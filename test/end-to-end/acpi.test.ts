@@ -1,7 +1,15 @@
 /** A guest that relies on ACPI, the I/O APIC and the HPET: the same on our PC as on QEMU's, to its end. */
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import {
+  Machine,
+  type EngineKind,
+  type MachineOptions,
+  type StopReason,
+} from '../../machine/index.ts';
 import { inTemporaryFolder, qemuArguments } from '../kernel/qemu.ts';
 import { missing } from '../tools.ts';
 import { collect, gdbWith, type GdbResult } from './gdb.ts';
@@ -49,6 +57,42 @@ describe.skipIf(missing('gcc'))('a guest with ACPI, the I/O APIC and the HPET', 
     const { output, status } = await run('qemu-system-x86_64', ...qemuArguments(['-kernel']));
     expect({ output: output.replaceAll('\r', ''), status }).toEqual({ output: LINES, status: 0 });
   });
+});
+
+interface Way {
+  readonly engine: EngineKind;
+  readonly slice: number;
+  /** After so many slices another machine goes on from the saved state. */
+  readonly slicesPerMachine?: number;
+}
+
+/** Runs to the power-off: when that is, and what RAM holds then. */
+function end(image: Uint8Array, { engine, slice, slicesPerMachine = Infinity }: Way): unknown {
+  const options: MachineOptions = { image, imageName: 'acpi-guest', engine };
+  let machine = new Machine(options);
+  const run = (): StopReason => machine.run({ budget: slice, skipIdle: true });
+  let stop = run();
+  for (let slices = 1; stop.kind === 'budget'; slices++) {
+    if (slices % slicesPerMachine === 0) {
+      machine = new Machine({ ...options, state: machine.save() });
+    }
+    stop = run();
+  }
+  const ram = createHash('sha256').update(machine.readPhysical(0n, 0x20_0000)).digest('hex');
+  return { stop, icount: machine.icount, ticks: machine.ticks, ram };
+}
+
+describe.skipIf(missing('gcc'))('the timers of that guest', () => {
+  it('tick the same to the bit, by both engines, in any slices, over snapshots', () =>
+    inTemporaryFolder((folder) => {
+      const image = readFileSync(build(folder));
+      const whole = end(image, { engine: 'block', slice: 1e9 });
+      expect(whole).toMatchObject({ stop: { kind: 'power-off' } });
+      expect(end(image, { engine: 'step', slice: 12_345 })).toEqual(whole);
+      const often: Way = { engine: 'block', slice: 7001, slicesPerMachine: 333 };
+      expect(end(image, often)).toEqual(whole);
+      return Promise.resolve();
+    }));
 });
 
 describe.skipIf(missing('gcc', 'gdb'))('a debugger whose guest switches the PC off', () => {
