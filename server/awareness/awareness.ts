@@ -27,7 +27,6 @@ export interface GuestThread {
   readonly cr3: bigint;
   readonly kernelStack: { readonly base: bigint; readonly sizeBytes: bigint };
   readonly switchCount: bigint;
-  readonly runTicks: bigint;
   /** Where the kernel keeps it. */
   readonly address: bigint;
 }
@@ -41,7 +40,8 @@ export interface GuestProcess {
   /** In words, e.g. `exit 42`, `signal 9`; only when it has ended. */
   readonly ending?: string;
   readonly mode: 'kernel' | 'user';
-  readonly forkCount: number;
+  /** Absent: the kernel does not count them. */
+  readonly forkCount?: number;
   readonly startTick: bigint;
   readonly address: bigint;
 }
@@ -126,6 +126,7 @@ export interface KernelAwareness {
   readonly systemCalls: readonly GuestSystemCall[];
   /** Absent: there is none, or the image does not tell. */
   readonly kernelModeGate?: KernelModeGate;
+  /** Empty: its forks are not followed. */
   readonly forkEntryPoints: readonly ForkEntryPoint[];
   /** Empty where the image does not tell. */
   readonly processEventPoints: readonly ProcessEventPoint[];

@@ -4,10 +4,11 @@
 import type { SymbolTable } from '../symbols/symbol-table.ts';
 import type { KernelAwareness } from './awareness.ts';
 import { findExoKernel } from './exo/exo-awareness.ts';
+import { findLinuxKernel } from './linux/linux-awareness.ts';
 
 type KernelFinder = (image: Uint8Array, symbols?: SymbolTable) => KernelAwareness | undefined;
 
-const KERNELS: readonly KernelFinder[] = [findExoKernel];
+const KERNELS: readonly KernelFinder[] = [findExoKernel, findLinuxKernel];
 
 /**
  * Awareness of the kernel in an image; undefined: one thread, the CPU, and nothing else lost.

@@ -35,7 +35,7 @@ export function processesTable({ items, complaints }: Listing<GuestProcess>): st
     `${'  '.repeat(depth)}${process.name}`,
     process.state,
     process.mode,
-    `${process.forkCount}`,
+    `${process.forkCount ?? '-'}`,
     process.ending ?? '',
   ]);
   return `${table(headings, rows)}${complaintLines(complaints)}`;

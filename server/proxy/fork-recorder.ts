@@ -44,7 +44,7 @@ export class ForkRecorder {
     this.parts = parts;
     this.isWanted = isWanted;
     this.points = kernel?.forkEntryPoints ?? [];
-    this.journal = kernel && new ForkJournal(kernel, false);
+    this.journal = this.points.length > 0 && kernel ? new ForkJournal(kernel, false) : undefined;
   }
 
   get isRecording(): boolean {

@@ -44,21 +44,24 @@ function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
-/** Undefined symbols and constants are no places. */
+/** Undefined symbols are no places. */
 function readLine(line: string): ElfSymbol | 'no place' | undefined {
   const match = LINE.exec(line);
   if (match === null) return undefined;
   const [, digits, type, name] = match;
-  if ('UAa'.includes(type!)) return 'no place';
+  if (type === 'U') return 'no place';
   const isFunction = 'tTwW'.includes(type!);
-  return { name: name!, address: BigInt(`0x${digits!}`), size: 0n, isFunction };
+  const isConstant = 'Aa'.includes(type!);
+  return { name: name!, address: BigInt(`0x${digits!}`), size: 0n, isFunction, isConstant };
 }
 
 function withReach(symbols: readonly ElfSymbol[]): ElfSymbol[] {
-  const addresses = [...new Set(symbols.map(({ address }) => address))];
+  const places = symbols.filter(({ isConstant }) => isConstant !== true);
+  const addresses = [...new Set(places.map(({ address }) => address))];
   addresses.sort((left, right) => (left < right ? -1 : 1));
   const next = new Map(addresses.map((address, index) => [address, addresses[index + 1]]));
   return symbols.map((symbol) => {
+    if (symbol.isConstant === true) return symbol;
     const end = next.get(symbol.address);
     const reach = end === undefined ? MOST_REACH : end - symbol.address;
     return reach < MOST_REACH ? { ...symbol, size: reach } : symbol;

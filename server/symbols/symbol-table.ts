@@ -11,6 +11,8 @@ export interface ElfSymbol {
   /** 0 when the symbol has no size (assembly labels). */
   readonly size: bigint;
   readonly isFunction: boolean;
+  /** A number that has a name, such as the place of a per-CPU variable in its area: no address is in it. */
+  readonly isConstant?: boolean;
 }
 
 export interface SymbolPlace {
@@ -38,7 +40,7 @@ export class SymbolTable {
 
   constructor(symbols: readonly ElfSymbol[]) {
     this.#given = symbols;
-    this.#sorted = [...symbols].sort(compareSymbols);
+    this.#sorted = symbols.filter(({ isConstant }) => isConstant !== true).sort(compareSymbols);
     for (const symbol of symbols) {
       if (!this.#byName.has(symbol.name)) this.#byName.set(symbol.name, symbol);
     }
@@ -64,7 +66,8 @@ export class SymbolTable {
     if (offset === 0n) return this;
     const moved = this.#given.map((symbol) => ({
       ...symbol,
-      address: BigInt.asUintN(64, symbol.address + offset),
+      address:
+        symbol.isConstant === true ? symbol.address : BigInt.asUintN(64, symbol.address + offset),
     }));
     return new SymbolTable(moved);
   }

@@ -128,7 +128,8 @@ export class MachineTarget implements Target {
     this.#guest = new GuestView(machine, kernel);
     const inferiors = new Inferiors(this.#guest);
     this.#threads = new MachineThreads(this.#guest, inferiors);
-    this.#forks = kernel === undefined ? undefined : new ForkLog(machine, kernel);
+    const isForking = kernel !== undefined && kernel.forkEntryPoints.length > 0;
+    this.#forks = isForking ? new ForkLog(machine, kernel) : undefined;
     const forget = (): void => this.#guest.forget();
     this.registers = new MachineRegisters(machine, this.#threads, forget);
     this.#windows = new StackWindows(machine, this.#threads);

@@ -25,7 +25,7 @@ type CpuAndThreads = Omit<ThreadsView, 'isKernelKnown'>;
 
 /** A kernel that the server knows, as it is now: read from our machine or, by the proxy, a stub. */
 export interface GuestTables {
-  readonly kernel: Pick<KernelAwareness, 'systemCalls'>;
+  readonly kernel: Pick<KernelAwareness, 'systemCalls' | 'forkEntryPoints'>;
   readonly symbols: SymbolTable;
   readonly threads: () => Awaitable<CpuAndThreads>;
   readonly processes: () => Awaitable<Listing<GuestProcess>>;
@@ -35,7 +35,7 @@ export interface GuestTables {
 export interface OsDataSources {
   readonly machine: MachineView & Pick<MachineControl, 'describeDevices'>;
   readonly guest: GuestView;
-  /** Absent: not a kernel that the server knows. */
+  /** Absent: not a kernel whose forks the server knows. */
   readonly forks: Forks | undefined;
   readonly symbols: SymbolTable;
 }
@@ -49,7 +49,7 @@ export function osDataTables(sources: OsDataSources): readonly OsDataTable[] {
   const devices = table('devices', "the machine's devices and their state", () =>
     machine.describeDevices().map(({ name, text }) => ({ device: name, state: text })),
   );
-  if (kernel === undefined || forks === undefined) return [devices];
+  if (kernel === undefined) return [devices];
   const threads = () => {
     guest.forget();
     const register = (name: 'rip' | 'rsp'): bigint | undefined => machine.readRegister(name);
@@ -63,17 +63,18 @@ export function osDataTables(sources: OsDataSources): readonly OsDataTable[] {
 /** Those that awareness of the kernel fills; what its image does not tell has no table. */
 export function guestTables(guest: GuestTables): readonly OsDataTable[] {
   const { symbols } = guest;
-  const { systemCalls } = guest.kernel;
+  const { systemCalls, forkEntryPoints } = guest.kernel;
   const calls = table('syscalls', "the guest kernel's system calls", () =>
     systemCalls.map((call) => systemCallRow(call, symbols)),
   );
+  const forks = table('forks', 'all forks since boot, newest first, with a verdict', async () => {
+    const entries = (await guest.forks())?.entries() ?? [];
+    return entries.toReversed().map((entry) => forkRow(entry, symbols));
+  });
   return [
     table('threads', "the guest's threads", async () => threadRows(await guest.threads())),
     table('processes', "the guest's processes", () => processRows(guest)),
-    table('forks', 'all forks since boot, newest first, with a verdict', async () => {
-      const entries = (await guest.forks())?.entries() ?? [];
-      return entries.toReversed().map((entry) => forkRow(entry, symbols));
-    }),
+    ...(forkEntryPoints.length === 0 ? [] : [forks]),
     ...(systemCalls.length === 0 ? [] : [calls]),
   ];
 }
@@ -127,7 +128,7 @@ function processRow(process: GuestProcess, tids: string): Row {
     parent: `${process.parentPid}`,
     mode: process.mode,
     state: process.state,
-    forks: `${process.forkCount}`,
+    forks: `${process.forkCount ?? '-'}`,
     name: process.name,
     ending: process.ending ?? '',
     tids,

@@ -5,6 +5,7 @@
  */
 import { type ElfFile, readElf, readLoaded, readNotes, stringAt } from '../../symbols/elf-file.ts';
 import { SymbolTable } from '../../symbols/symbol-table.ts';
+import { printable } from '../structure-fields.ts';
 
 type FieldType = 'u32' | 'u64';
 type Fields = Readonly<Record<string, FieldType>>;
@@ -247,9 +248,4 @@ function readNames(file: ElfFile, table: Values<typeof NAME_TABLE>): string[] {
 
 function readName(file: ElfFile, address: bigint): string {
   return printable(stringAt(readLoaded(file, address, MAXIMUM_NAME_BYTES), 0));
-}
-
-/** A guest's string goes to terminals and into XML: what is not printable ASCII becomes `?`. */
-export function printable(text: string): string {
-  return text.replace(/[^ -~]/g, '?');
 }

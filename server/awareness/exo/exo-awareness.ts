@@ -18,6 +18,9 @@ import {
 import { readElf } from '../../symbols/elf-file.ts';
 import { SymbolTable } from '../../symbols/symbol-table.ts';
 import { type Walk, readExactly, readU64 } from '../walk.ts';
+import { hasBelievableTid, withoutTwins } from '../believable.ts';
+import { StructureFields } from '../structure-fields.ts';
+import { describeWaitStatus } from '../wait-status.ts';
 import {
   CAPTURED_REGISTERS,
   CONTEXT_REGISTERS,
@@ -27,7 +30,7 @@ import {
 import { processEventPoints } from './process-event-points.ts';
 import { embeddedPrograms } from './programs.ts';
 import { kernelModeGate, systemCalls } from './system-calls.ts';
-import { type ListElement, StructureFields, walkList } from './structures.ts';
+import { type ListElement, walkList } from './structures.ts';
 
 /** `flags` bit 0 of a ring entry. */
 const FROM_STALE = 1;
@@ -134,7 +137,6 @@ class ExoAwareness implements KernelAwareness {
         sizeBytes: fields.u64(layout.kernel_stack_size_offset),
       },
       switchCount: fields.u64(layout.switch_count_offset),
-      runTicks: fields.u64(layout.run_ticks_offset),
       address,
     };
   }
@@ -211,12 +213,6 @@ class ExoAwareness implements KernelAwareness {
   }
 }
 
-function hasBelievableTid({ tid, address }: GuestThread, complaints: string[]): boolean {
-  if (tid <= MOST_TID) return true;
-  complaints.push(`the thread at 0x${address.toString(16)} says it is tid ${tid}; left out`);
-  return false;
-}
-
 function modeName(mode: number): 'kernel' | 'user' {
   return mode === 0 ? 'kernel' : 'user';
 }
@@ -232,24 +228,4 @@ function describeWake(wakeTick: bigint, ticks: bigint | undefined, perSecond: nu
   const text = `until tick ${wakeTick}`;
   if (ticks === undefined || perSecond === 0 || wakeTick < ticks) return text;
   return `${text} (in ${(Number(wakeTick - ticks) / perSecond).toFixed(2)} s)`;
-}
-
-/** wait4's encoding: the low 7 bits are a signal, else the next 8 the exit code. */
-function describeWaitStatus(status: number): string {
-  const signal = status & 0x7f;
-  return signal === 0 ? `exit ${(status >> 8) & 0xff}` : `signal ${signal}`;
-}
-
-/** Ids must be unique: an element with an id that was there before is left out and complained of. */
-function withoutTwins<Key extends 'tid' | 'pid', Item extends { readonly [K in Key]: number }>(
-  items: readonly Item[],
-  key: Key,
-  complaints: string[],
-): Item[] {
-  const seen = new Set<number>();
-  return items.filter((item) => {
-    if (!seen.has(item[key])) return seen.add(item[key]);
-    complaints.push(`${key} ${item[key]} appears more than once; the first is shown`);
-    return false;
-  });
 }

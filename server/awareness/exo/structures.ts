@@ -2,7 +2,7 @@
  * Exo's lists and structures, read through the offsets of the descriptor: bounded, cycle-safe.
  */
 import { type Walk, readExactly, readU64 } from '../walk.ts';
-import { printable } from './descriptor.ts';
+import { StructureFields } from '../structure-fields.ts';
 
 /** A kernel with more elements than this in a list is taken for a corrupt one. */
 const MAXIMUM_ELEMENTS = 4096;
@@ -16,38 +16,6 @@ export interface ListLayout {
 export interface ListElement {
   readonly address: bigint;
   readonly fields: StructureFields;
-}
-
-/** A structure's bytes, by offset. */
-export class StructureFields {
-  readonly #view: DataView;
-
-  constructor(view: DataView) {
-    this.#view = view;
-  }
-
-  u32(offset: number): number {
-    return this.#has(offset, 4) ? this.#view.getUint32(offset, true) : 0;
-  }
-
-  u64(offset: number): bigint {
-    return this.#has(offset, 8) ? this.#view.getBigUint64(offset, true) : 0n;
-  }
-
-  text(offset: number, lengthBytes: number): string {
-    const { buffer, byteOffset } = this.#view;
-    const bytes = Buffer.from(buffer, byteOffset + offset, lengthBytes);
-    const end = bytes.indexOf(0);
-    return printable(bytes.toString('latin1', 0, end < 0 ? lengthBytes : end));
-  }
-
-  registers(offset: number, names: readonly string[]): ReadonlyMap<string, bigint> {
-    return new Map(names.map((name, index) => [name, this.u64(offset + index * 8)]));
-  }
-
-  #has(offset: number, bytes: number): boolean {
-    return offset >= 0 && offset + bytes <= this.#view.byteLength;
-  }
 }
 
 /**

@@ -95,7 +95,9 @@ describe('a list of names', () => {
     expect(file.offset).toBe(0x1c00_0000n);
     expect(file.symbols.describe(0xffff_ffff_9d00_1fffn)).toBe('_text+8191');
     expect(file.symbols.describe(0xffff_ffff_9d00_2004n)).toBe('helper+4');
-    expect(file.symbols.find('constant')).toBeUndefined();
+    // A constant stays what it is, and is no place.
+    expect(file.symbols.find('constant')?.address).toBe(0x1f0n);
+    expect(file.symbols.describe(0x1f0n)).toBe('');
     expect(file.symbols.find('startup_64')?.address).toBe(0xffff_ffff_9d00_0000n);
   });
 
