@@ -6,13 +6,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
 import { gdbWith } from './gdb.ts';
+import { vmlinuxPayload } from './linux-payload.ts';
 import { MAIN, ROOT, ServerProcess } from './server-process.ts';
 
 /** Where `.ci/run` puts it, and where a Debian has it. */
 const FOLDERS = [join(ROOT, 'build/linux'), '/boot'];
 const INIT = join(import.meta.dirname, 'linux-init.c');
 const TIMEOUT_MS = 240_000;
-const COMMAND_LINE = 'console=ttyS0 quiet panic=-1';
+/** `nokaslr`: a bzImage is then where its symbols say. */
+const COMMAND_LINE = 'console=ttyS0 quiet panic=-1 nokaslr';
 
 function findLinux(): string | undefined {
   const found = FOLDERS.filter((folder) => existsSync(folder)).flatMap((folder) =>
@@ -48,6 +50,7 @@ describe.skipIf(linux === undefined || missing('gcc', 'gdb'))('Linux', () => {
   let folder: string;
   let init: string;
   let initrd: string;
+  let console: string;
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'exoscope-'));
@@ -57,6 +60,7 @@ describe.skipIf(linux === undefined || missing('gcc', 'gdb'))('Linux', () => {
     initrd = join(folder, 'initrd');
     const nothing = Buffer.alloc(0);
     const archive = [
+      entry('proc', S_IFDIR | 0o555, nothing),
       entry('dev', S_IFDIR | 0o755, nothing),
       entry('dev/console', S_IFCHR | 0o600, nothing, [5, 1]),
       entry('init', S_IFREG | 0o755, readFileSync(init)),
@@ -72,7 +76,8 @@ describe.skipIf(linux === undefined || missing('gcc', 'gdb'))('Linux', () => {
       encoding: 'utf8',
       timeout: TIMEOUT_MS,
     });
-    expect(stdout).toMatch(/init: I am process 1\r\ninit: computed\r\n/);
+    console = stdout;
+    expect(stdout).toMatch(/init: I am process 1\r\n[^]*init: computed\r\n/);
     expect(stdout).toMatch(/reboot: Power down/);
     expect(status).toBe(0);
   });
@@ -91,7 +96,7 @@ describe.skipIf(linux === undefined || missing('gcc', 'gdb'))('Linux', () => {
         'p $cpl',
         'continue',
       );
-      expect(printed[2]).toMatch(/Breakpoint 1, triangle \(number=.*100\) at .*linux-init\.c:27/);
+      expect(printed[2]).toMatch(/Breakpoint 1, triangle \(number=.*100\) at .*linux-init\.c:\d+/);
       expect(printed[3]).toMatch(/#0 {2}triangle \(number=.*100\).*\n#1 .* _start \(\)/);
       expect(printed[4]).toContain('Value returned is $1 = 5050');
       expect(printed[5]).toBe('$2 = 3\n');
@@ -100,4 +105,43 @@ describe.skipIf(linux === undefined || missing('gcc', 'gdb'))('Linux', () => {
       await server.stop();
     }
   });
+
+  it(
+    'shows its tasks and calls to gdb, of its vmlinux',
+    { timeout: TIMEOUT_MS },
+    async (context) => {
+      const payload = vmlinuxPayload(readFileSync(linux!));
+      if (payload === undefined) return context.skip('its vmlinux is not compressed with LZ4');
+      const [vmlinux, map] = [join(folder, 'vmlinux'), join(folder, 'System.map')];
+      writeFileSync(vmlinux, payload);
+      writeFileSync(map, console.match(/^[0-9a-f]{16} \S \S+(?=\r)/gm)!.join('\n'));
+      const image = [vmlinux, '--initrd', initrd, '--append', COMMAND_LINE, '--symbols', map];
+      const server = await ServerProcess.start(...image, '--wait');
+      try {
+        const { printed } = await gdbWith(
+          [init],
+          `target remote ${server.address}`,
+          'info threads',
+          'hbreak triangle',
+          'continue',
+          'info threads',
+          'thread 3',
+          'monitor threads',
+          'catch syscall write',
+          'continue',
+          'info os processes',
+        );
+        expect(printed[1]).toMatch(/\* 1 +Thread 1\.1 "CPU"/);
+        expect(printed[4]).toMatch(/\* 2 +Thread 1\.2 "init" \(pid 1, running\) +triangle/);
+        expect(printed[4]).toMatch(/ 3 +Thread 1\.3 "kthreadd" \(pid 2, sleeping\)/);
+        expect(printed[6]).toMatch(
+          / 2 +2 +kthreadd +sleeping +- +0x[0-9a-f]{16} <__schedule\+\d+>/,
+        );
+        expect(printed[8]).toMatch(/Thread 2 "init" hit Catchpoint 2 \(call to syscall write\)/);
+        expect(printed[9]).toMatch(/^2 +0 +kernel +sleeping +- +kthreadd/m);
+      } finally {
+        await server.stop();
+      }
+    },
+  );
 });
