@@ -12,6 +12,7 @@ import { lineTo } from './interrupt-lines.ts';
 import { IoApic } from './io-apic.ts';
 import { KeyboardController8042 } from './keyboard-controller-8042.ts';
 import { LocalApic } from './local-apic.ts';
+import { PciHost } from './pci-host.ts';
 import { Pic8259 } from './pic8259.ts';
 import { Pit8254 } from './pit8254.ts';
 import { PortBus } from './port-bus.ts';
@@ -78,6 +79,7 @@ export function createDevices(environment: DeviceEnvironment): DeviceList {
     new SystemControl(onResetRequest),
     new DebugExit(environment.onDebugExit),
     new PostCode(),
+    new PciHost(),
     new VgaText(clock),
     new AcpiPower(clock, line(SCI_IRQ), environment.onPowerOff, onNote),
   ];

@@ -15,7 +15,7 @@ function targets(address: Exclude<ListenAddress, { kind: 'stdio' }>): {
     : { gdb: text, lldb: `gdb-remote ${text}` };
 }
 
-/** Lines for stderr. `image` is what lldb is to load, which cannot fetch it by itself. */
+/** Lines for stderr. `image` is what lldb is to load, which cannot fetch it by itself; empty: nothing. */
 export function banner(
   address: Exclude<ListenAddress, { kind: 'stdio' }>,
   image: string,
@@ -25,7 +25,7 @@ export function banner(
   return [
     `exoscope: listening on ${formatAddress(address)}; ${state}`,
     `  gdb -ex 'target remote ${gdb}'`,
-    `  lldb -o '${lldb}' ${image}`,
+    `  lldb -o '${lldb}' ${image}`.trimEnd(),
     '',
   ].join('\n');
 }

@@ -13,6 +13,7 @@ import {
 import { UsageError } from '../listen-address.ts';
 import { isSnapshot, SnapshotError } from '../snapshots/snapshot-sections.ts';
 import { decodeSnapshot, type Snapshot } from '../snapshots/snapshot-file.ts';
+import { readElf } from '../symbols/elf-file.ts';
 import { fileName } from '../target/machine-files.ts';
 import type { Recording } from '../target/reverse/machine-past.ts';
 import { DEFAULT_MEMORY, parseMemory, type MachineArguments } from './machine-arguments.ts';
@@ -86,8 +87,9 @@ export function standing({ state }: MachineSource): string {
     : 'halted where the snapshot was taken';
 }
 
-/** The file that lldb is to load, as seen from here; a snapshot knows no folder. */
-export function fileForDebugger({ imageName, state }: MachineSource): string {
+/** The file that lldb is to load, as seen from here; a snapshot knows no folder. Empty: lldb knows no such. */
+export function fileForDebugger({ image, imageName, state }: MachineSource): string {
+  if (readElf(image) === undefined) return '';
   return state === undefined ? relative('', imageName) : imageName;
 }
 

@@ -26,17 +26,17 @@ describe('tables before a stub', () => {
     expect(await tablesBefore('kernel/images/bench.elf')).toBeUndefined();
   });
 
-  it('do not have the system calls of an image that does not tell', () => {
+  it('do not have the system calls and forks of an image that does not tell', () => {
     const nothing = { items: [], complaints: [] };
     const symbols = SymbolTable.fromElf(undefined);
     const register = (): undefined => undefined;
     const tables = guestTables({
-      kernel: { systemCalls: [] },
+      kernel: { systemCalls: [], forkEntryPoints: [] },
       symbols,
       threads: () => ({ listing: nothing, currentTid: undefined, symbols, register }),
       processes: () => nothing,
       forks: () => undefined,
     });
-    expect(tables.map(({ name }) => name)).toEqual(['threads', 'processes', 'forks']);
+    expect(tables.map(({ name }) => name)).toEqual(['threads', 'processes']);
   });
 });
