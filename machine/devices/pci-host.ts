@@ -36,6 +36,8 @@ export class PciHost implements Device {
   readonly version = 1;
   readonly ports = [
     { first: ADDRESS_PORT, last: ADDRESS_PORT },
+    // Of mechanism #2 nothing; who looks for it reads and writes here.
+    { first: ADDRESS_PORT + 2, last: ADDRESS_PORT + 3 },
     { first: DATA_PORT, last: DATA_PORT + 3 },
   ];
   readonly portWidths = [32] as const;
@@ -43,7 +45,9 @@ export class PciHost implements Device {
 
   /** Where there is no function, and with another width at CONFIG_ADDRESS, all ones. */
   readPort(port: number, width: PortWidth): number {
-    if (port === ADDRESS_PORT) return width === 32 ? this.state.address : 0xff;
+    if (port < DATA_PORT) {
+      return port === ADDRESS_PORT && width === 32 ? this.state.address : 0xff;
+    }
     const { address } = this.state;
     const isBridge = (address & ENABLE) !== 0 && (address & FUNCTION_MASK) === 0;
     if (!isBridge) return 0xffff_ffff;

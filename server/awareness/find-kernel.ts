@@ -10,6 +10,18 @@ type KernelFinder = (image: Uint8Array, symbols?: SymbolTable) => KernelAwarenes
 
 const KERNELS: readonly KernelFinder[] = [findExoKernel, findLinuxKernel];
 
+/** `findKernelAwareness` of the first image that is known: a bzImage has its vmlinux beside it. */
+export function findKernelAmong(
+  images: readonly Uint8Array[],
+  symbols: SymbolTable,
+): KernelAwareness | undefined {
+  for (const image of images) {
+    const kernel = findKernelAwareness(image, symbols);
+    if (kernel !== undefined) return kernel;
+  }
+  return undefined;
+}
+
 /**
  * Awareness of the kernel in an image; undefined: one thread, the CPU, and nothing else lost.
  * `symbols` are instead of the image's own, which may be stripped.

@@ -4,7 +4,7 @@
  */
 import type { MachineControl, MachineView } from '../../machine/index.ts';
 import type { KernelAwareness } from '../awareness/awareness.ts';
-import { findKernelAwareness } from '../awareness/find-kernel.ts';
+import { findKernelAmong } from '../awareness/find-kernel.ts';
 import { ForkLog } from '../awareness/fork-log.ts';
 import { GuestView } from '../awareness/guest-view.ts';
 import { MonitorCommands } from '../monitor/monitor-commands.ts';
@@ -124,7 +124,7 @@ export class MachineTarget implements Target {
     this.#machine = machine;
     const elf = readElf(image);
     const symbols = allSymbols(elf, symbolFiles);
-    const kernel = findKernelAwareness(image, symbols);
+    const kernel = findKernelAmong([image, ...symbolFiles.map(({ content }) => content)], symbols);
     this.#guest = new GuestView(machine, kernel);
     const inferiors = new Inferiors(this.#guest);
     this.#threads = new MachineThreads(this.#guest, inferiors);

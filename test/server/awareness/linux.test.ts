@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { KernelAwareness } from '../../../server/awareness/awareness.ts';
-import { findKernelAwareness } from '../../../server/awareness/find-kernel.ts';
+import { findKernelAmong, findKernelAwareness } from '../../../server/awareness/find-kernel.ts';
 import { BtfTypes } from '../../../server/awareness/linux/btf.ts';
 import { runWalk, type MemoryRequest, type Walk } from '../../../server/awareness/walk.ts';
 import { readElf, readLoaded, type ElfFile } from '../../../server/symbols/elf-file.ts';
@@ -59,6 +59,12 @@ describe.skipIf(missing('gcc'))('Linux', () => {
   it('is known by its types and symbols, and by its banner', () => {
     expect(kernel.kernelName).toBe('Linux 6.1.0-test');
     expect(findKernelAwareness(image, new SymbolTable([]))).toBeUndefined();
+  });
+
+  it('is known beside an image that does not have its types, as a bzImage', () => {
+    const bzImage = new Uint8Array(0x1000);
+    expect(findKernelAmong([bzImage, image], symbols)?.kernelName).toBe('Linux 6.1.0-test');
+    expect(findKernelAmong([bzImage], symbols)).toBeUndefined();
   });
 
   it('has threads of processes, the idle one, and words for their states', () => {
