@@ -69,13 +69,14 @@ export function startQemu(port: number, ...more: readonly string[]): Program {
   return new Program('qemu-system-x86_64', qemuArguments(boot));
 }
 
-/** `exoscope proxy` before the stub at the port; resolves when it listens. */
+/** `exoscope proxy` before the stub at the port, of the example kernel unless told; resolves when it listens. */
 export async function startProxy(
   port: number,
   ...more: readonly string[]
 ): Promise<{ readonly proxy: Program; readonly address: string }> {
   const stub = ['proxy', `127.0.0.1:${port}`, '--listen', '127.0.0.1:0'];
-  const args = [MAIN, ...stub, '--image', kernelImage, ...more];
+  const image = more.includes('--image') ? [] : ['--image', kernelImage];
+  const args = [MAIN, ...stub, ...image, ...more];
   const proxy = new Program(process.execPath, args);
   await proxy.says(/listening on \S+\n/);
   return { proxy, address: /listening on (\S+)\n/.exec(proxy.output)![1]! };

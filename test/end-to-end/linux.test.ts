@@ -4,7 +4,10 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readElf } from '../../server/symbols/elf-file.ts';
+import { qemuArguments } from '../kernel/qemu.ts';
 import { missing } from '../tools.ts';
+import { freePort, Program, startProxy } from './before-qemu.ts';
 import { gdbWith } from './gdb.ts';
 import { vmlinuxPayload } from './linux-payload.ts';
 import { MAIN, ROOT, ServerProcess } from './server-process.ts';
@@ -144,4 +147,48 @@ describe.skipIf(linux === undefined || missing('gcc', 'gdb'))('Linux', () => {
       }
     },
   );
+
+  it('has the same tasks before QEMU, by the proxy', { timeout: TIMEOUT_MS }, async (context) => {
+    if (!existsSync(join(folder, 'vmlinux')) || missing('qemu-system-x86_64', 'objcopy')) {
+      return context.skip('there is no vmlinux, QEMU or objcopy');
+    }
+    const vmlinux = withSymbols(join(folder, 'vmlinux'), join(folder, 'System.map'));
+    const port = await freePort();
+    const boot = ['-kernel', linux!, '-initrd', initrd, '-append', COMMAND_LINE];
+    const stub = ['-gdb', `tcp:127.0.0.1:${port}`, '-S'];
+    const qemu = new Program('qemu-system-x86_64', qemuArguments([...boot, ...stub]));
+    const { proxy, address } = await startProxy(port, '--image', vmlinux);
+    try {
+      const { printed } = await gdbWith(
+        [init],
+        `target remote ${address}`,
+        'hbreak triangle',
+        'continue',
+        'info threads',
+      );
+      expect(printed[3]).toMatch(/\* 2 +Thread 1\.2 "init" \(pid 1, running\) +triangle/);
+      expect(printed[3]).toMatch(/ 3 +Thread 1\.3 "kthreadd" \(pid 2, sleeping\)/);
+    } finally {
+      await proxy.end();
+      await qemu.end('SIGKILL');
+    }
+  });
 });
+
+/** The image with the symbols of the list, each in its section; its path. */
+function withSymbols(path: string, map: string): string {
+  const sections = readElf(readFileSync(path))!.sections;
+  const lines = readFileSync(map, 'utf8').trim().split('\n');
+  const symbols = lines.flatMap((line) => {
+    const [digits, type, name] = line.split(' ') as [string, string, string];
+    const address = BigInt(`0x${digits}`);
+    const section = sections.find(({ name: own, address: start, content }) => {
+      const isInside = address >= start && address < start + BigInt(content.length);
+      return isInside && (own === '.data..percpu') === (type.toLowerCase() === 'a') && own !== '';
+    });
+    if (section === undefined) return [];
+    return ['--add-symbol', `${name}=${section.name}:${address - section.address},global`];
+  });
+  execFileSync('objcopy', [...symbols, path, `${path}.symbols`]);
+  return `${path}.symbols`;
+}
