@@ -21,6 +21,7 @@ import type { Engine } from './engine.ts';
 import type { ExecutionHooks } from './execution-hooks.ts';
 import { PAGE_FAULT, VECTOR, type GuestFault } from './guest-fault.ts';
 import type { CodeHold, MachineView, RunOptions } from './machine-interface.ts';
+import { LONGEST_INSTRUCTION, Repetition } from './repetition.ts';
 import { WORD } from './state/fields.ts';
 import type { StopReason, TripleFaultReport } from './stop-reason.ts';
 
@@ -67,6 +68,7 @@ export class RunLoop {
   private hold: CodeHold | undefined;
   /** The breakpoint that stands at this position is to be passed. */
   private passed: { readonly rip: bigint; readonly icount: bigint } | undefined;
+  private readonly repetition = new Repetition();
 
   constructor(parts: RunLoopParts) {
     this.parts = parts;
@@ -100,6 +102,7 @@ export class RunLoop {
     this.told = undefined;
     this.systemCall = undefined;
     this.late = undefined;
+    this.repetition.reset();
     this.parts.cpu.watch.reset();
     this.parts.hooks.reset();
   }
@@ -148,6 +151,14 @@ export class RunLoop {
   private isPassing(): boolean {
     const { rip, icount } = this.parts.cpu.state;
     return this.passed?.rip === rip && this.passed.icount === icount;
+  }
+
+  /** Between two elements of a string instruction whose breakpoint has been passed. */
+  private isRepeating(): boolean {
+    const { cpu, view } = this.parts;
+    return this.repetition.goesOn(cpu.state, () =>
+      view.readLinear(this.linearRip(), LONGEST_INSTRUCTION),
+    );
   }
 
   /** Delivers what waits at this boundary. */
@@ -219,9 +230,12 @@ export class RunLoop {
     const { cpu, engine, hooks, interrupts, view } = this.parts;
     const { state } = cpu;
     const isPassing = this.isPassing();
-    if (isPassing) hooks.runHooks(this.linearRip(), view);
+    if (isPassing) {
+      hooks.runHooks(this.linearRip(), view);
+      this.repetition.begin(state);
+    }
     this.followDebugRegisters();
-    this.dropResumeFlag();
+    const [before, hasResumeFlag] = [state.icount, this.dropResumeFlag()];
     const isTrapping = isSingleStepping(state);
     cpu.singleStepTrap = undefined;
     const isInterruptWaiting = interrupts.hasInterrupt() || this.hasNmi();
@@ -235,7 +249,7 @@ export class RunLoop {
     state.watchedTransfers = cpu.watch.beginRun() | ring3 | nmiReturn;
     // Whatever changes it while the engine runs asks for an exit.
     state.interruptPending = isInterruptWaiting ? 1 : 0;
-    const exit = engine.run(Number(budget), isPassing);
+    const exit = engine.run(Number(budget), isPassing || this.isRepeating());
     switch (exit.kind) {
       case 'budget':
       case 'attention':
@@ -247,6 +261,8 @@ export class RunLoop {
         return this.deliver(exit.fault, true) ?? (isStep ? { kind: 'step' } : undefined);
       }
       case 'breakpoint':
+        // It is for the instruction, which has not been executed.
+        if (hasResumeFlag && state.icount === before) state.rflagsSystem |= BigInt(RFLAGS_RF);
         return this.atBreakpoint();
       default:
         return assertNever(exit);
@@ -337,15 +353,17 @@ export class RunLoop {
     this.parts.hooks.setGuestBreakpoints(addresses);
   }
 
-  /** RF is for one instruction: it does not wait for a breakpoint further on. */
-  private dropResumeFlag(): void {
+  /** RF is for one instruction: it does not wait for a breakpoint further on. True: it was set. */
+  private dropResumeFlag(): boolean {
     const { state } = this.parts.cpu;
-    if ((state.words[WORD.rflagsSystem]! & RFLAGS_RF) === 0) return;
-    if (this.parts.hooks.isGuestBreakpoint(this.linearRip())) return;
+    if ((state.words[WORD.rflagsSystem]! & RFLAGS_RF) === 0) return false;
+    if (this.parts.hooks.isGuestBreakpoint(this.linearRip())) return false;
     state.rflagsSystem &= ~BigInt(RFLAGS_RF);
+    return true;
   }
 
   private atBreakpoint(): StopReason | undefined {
+    if (this.isRepeating()) return undefined;
     const { cpu, hooks, view } = this.parts;
     const linear = this.linearRip();
     hooks.runHooks(linear, view);

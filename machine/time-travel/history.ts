@@ -118,11 +118,12 @@ export class History {
     this.#furthest = 0n;
   }
 
+  /** What comes behind the end of a segment is in the state with which the next one begins. */
   add(input: RecordedInput): void {
-    const inputs = this.last?.inputs;
-    if (inputs === undefined) return;
-    inputs.push(input);
-    this.#cursor = inputs.length;
+    const { last } = this;
+    if (last === undefined || last.end !== undefined) return;
+    last.inputs.push(input);
+    this.#cursor = last.inputs.length;
   }
 
   get isFull(): boolean {

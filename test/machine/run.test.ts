@@ -31,6 +31,42 @@ describe('the machine', () => {
     }
   });
 
+  it('stops at a repeated string instruction once, wherever a run ends between its elements', () => {
+    // mov ecx, 1000; mov edi, 0x180000; rep stosd; hlt
+    const fill = [...movEax(0), 0xb9, 0xe8, 3, 0, 0, 0xbf, 0, 0, 0x18, 0, 0xf3, 0xab, 0xf4];
+    const machine = smallGuest(fill);
+    machine.addBreakpoint(BASE + 15n);
+    expect(machine.run({ budget: 100 }).kind).toBe('breakpoint');
+    expect(machine.run({ budget: 10 }).kind).toBe('breakpoint');
+    expect(machine.run({ budget: 10, passBreakpoint: true }).kind).toBe('budget');
+    for (let slice = 2; slice <= 100; slice++) {
+      expect(machine.run({ budget: 10 }).kind).toBe('budget');
+      expect(machine.readRegister('rcx')).toBe(BigInt(1000 - 10 * slice));
+    }
+    expect(machine.run({ budget: 10 }).kind).toBe('idle');
+  });
+
+  it('stops at an instruction that jumps to itself each time', () => {
+    // mov ecx, 9; loop to itself
+    const machine = smallGuest([0xb9, 9, 0, 0, 0, 0xe2, 0xfe, 0xf4]);
+    machine.addBreakpoint(BASE + 5n);
+    for (let left = 9n; left > 0n; left--) {
+      expect(machine.run({ budget: 100, passBreakpoint: true }).kind).toBe('breakpoint');
+      expect(machine.readRegister('rcx')).toBe(left);
+    }
+    expect(machine.run({ budget: 100, passBreakpoint: true }).kind).toBe('idle');
+  });
+
+  it('leaves RF to the instruction before which a breakpoint stops', () => {
+    const machine = smallGuest([0x90, 0x90]);
+    machine.writeRegister('rflags', 0x10002n);
+    machine.addBreakpoint(BASE);
+    expect(machine.run({ budget: 1 }).kind).toBe('breakpoint');
+    expect(machine.readRegister('rflags')).toBe(0x10002n);
+    machine.run({ budget: 1, passBreakpoint: true });
+    expect(machine.readRegister('rflags')).toBe(2n);
+  });
+
   it('stops before the instruction at a breakpoint and passes it when told to', () => {
     const machine = smallGuest(COUNT_FOREVER);
     machine.addBreakpoint(BASE + 1n);

@@ -193,6 +193,25 @@ describe.each(['block', 'step'] as const)('with the %s engine', (engine) => {
     expect(machine.readInteger(TIMER_TICKS, 1)).not.toBe(0x55n);
   });
 
+  it('does not bring what was typed after a write to where there was no write', () => {
+    const traveller = new Traveller(engine);
+    const { machine } = traveller;
+    live(machine, 900_000);
+    traveller.step();
+    machine.writeLinear(TIMER_TICKS, Uint8Array.of(0x55));
+    machine.enterSerialInput(Uint8Array.of(0x71));
+    traveller.step();
+    traveller.back('stepBefore');
+    traveller.back('stepBefore');
+    expect(machine.history.nextInput).toBeUndefined();
+    const unwritten = new Machine(options(engine, { state: machine.save() }));
+    const goal = machine.icount + 5000n;
+    for (const one of [machine, unwritten]) {
+      while (one.icount < goal) one.run({ budget: Number(goal - one.icount), skipIdle: true });
+    }
+    expect(traveller.state()).toBe(stateText(unwritten.save()));
+  });
+
   it('is what it was not any more when something else is typed in the past', () => {
     const traveller = new Traveller(engine);
     const { machine } = traveller;
