@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Machine, type EngineKind } from '../../machine/index.ts';
+import { Machine, type EngineKind, type MachineOptions } from '../../machine/index.ts';
 import { Random } from '../machine/block-engine/random-program.ts';
 
 const BENCH_IMAGE = readFileSync(join(import.meta.dirname, '../../kernel/images/bench.elf'));
@@ -193,11 +193,15 @@ export class HostileGuest {
 }
 
 export function hostileMachine(engine: EngineKind = 'step'): Machine {
-  return new Machine({
+  return new Machine(hostileOptions(engine));
+}
+
+export function hostileOptions(engine: EngineKind): MachineOptions {
+  return {
     image: BENCH_IMAGE,
     imageName: 'bench.elf',
     commandLine: 'spin',
     memoryBytes: MEMORY_BYTES,
     engine,
-  });
+  };
 }
