@@ -1,8 +1,15 @@
 /** Guest processes as inferiors, with the real gdb and kernel. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { missing } from '../tools.ts';
 import { collect, gdb, type GdbResult } from './gdb.ts';
 import { MAIN, ServerProcess } from './server-process.ts';
+
+/** The kernel's own, init and the console; a worker for a moment in each second. */
+async function livingProcesses(server: ServerProcess): Promise<number> {
+  const args = [MAIN, 'monitor', 'processes', '--connect', server.address];
+  const { output } = await collect(process.execPath, args);
+  return output.match(/ alive /g)?.length ?? 0;
+}
 
 describe.skipIf(missing('gdb'))('processes as inferiors', () => {
   let server: ServerProcess;
@@ -16,6 +23,8 @@ describe.skipIf(missing('gdb'))('processes as inferiors', () => {
     await server.serial('[INIT] forking a worker every second');
   });
   afterAll(() => server.stop());
+  // A debugger that attaches while a worker lives has it as well, and is told of its exec and its end.
+  beforeEach(() => expect.poll(() => livingProcesses(server), { timeout: 20_000 }).toBe(3));
 
   const attach = (): string => `target remote ${server.address}`;
 
