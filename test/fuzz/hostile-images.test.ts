@@ -7,11 +7,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ImageError, Machine } from '../../machine/index.ts';
 import { planBoot } from '../../machine/boot/loader.ts';
-import { findKernelAwareness } from '../../server/awareness/find-kernel.ts';
-import { type ElfFile, readElf, readNotes } from '../../server/symbols/elf-file.ts';
 import { readSymbolFile } from '../../server/symbols/symbol-file.ts';
-import { SymbolTable } from '../../server/symbols/symbol-table.ts';
 import { KERNEL_IMAGE } from '../server/fake-exo.ts';
+import { costOf, readWhole } from './read-whole.ts';
 
 const RUNS = Number(process.env['FUZZ_IMAGES'] ?? 400);
 const MIB = 1 << 20;
@@ -49,18 +47,6 @@ function contentStart(sections: number): number {
   return HEADER_BYTES + sections * SECTION_BYTES;
 }
 
-/** Everything that the server reads of a file of symbols or an image. */
-function readWhole(bytes: Uint8Array): { readonly elf: ElfFile | undefined; names: number } {
-  const elf = readElf(bytes);
-  const table = SymbolTable.fromElf(elf);
-  if (elf !== undefined) readNotes(elf);
-  table.describe(0xffff_ffff_8010_1000n);
-  findKernelAwareness(bytes);
-  const file = readSymbolFile('x', bytes, { kind: 'moved by', offset: 0x1000n });
-  if (typeof file === 'string') expect(file).toMatch(/^[^\n]+$/);
-  return { elf, names: table.size };
-}
-
 function boot(image: Uint8Array): string | undefined {
   try {
     const request = { image, imageName: 'x', commandLine: '', modules: [], memoryBytes: 16 * MIB };
@@ -72,15 +58,6 @@ function boot(image: Uint8Array): string | undefined {
     expect(error).toBeInstanceOf(ImageError);
     return (error as Error).message;
   }
-}
-
-/** Milliseconds and growth of the heap while `action` runs. */
-function costOf(action: () => void): { readonly ms: number; readonly heapBytes: number } {
-  globalThis.gc?.();
-  const before = process.memoryUsage().heapUsed;
-  const start = performance.now();
-  action();
-  return { ms: performance.now() - start, heapBytes: process.memoryUsage().heapUsed - before };
 }
 
 describe('a hostile ELF file', { timeout: 3_600_000 }, () => {
