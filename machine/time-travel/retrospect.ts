@@ -18,6 +18,10 @@ const PAUSE_INSTRUCTIONS = 200_000;
 const HITS_PER_PAUSE = 1000;
 /** A whole state is kept so far before the goal of a search that came from further away. */
 const NEARBY_INSTRUCTIONS = 20_000n;
+/** States on the way to it: each at a quarter of the distance of the one before. */
+const DISTANCE_RATIO = 4n;
+/** From here on a search for a stop keeps such states first: half a second's run. */
+const FAR_INSTRUCTIONS = 50_000_000n;
 /** Steps from one instruction to the next: deliveries of faults. */
 const MOST_STEPS = 100_000;
 
@@ -65,6 +69,7 @@ export class Retrospect {
     for (let index = this.#history.segments.length - 1; index >= 0; index--) {
       const segment = this.#segment(index);
       end ??= segment.end;
+      if (typeof end === 'object') yield* this.#comeNearer(segment, end);
       for (const checkpoint of beforeOrAll(segment, end).toReversed()) {
         if (end === undefined) break;
         const found = yield* this.#lastIn(index, checkpoint, end);
@@ -95,7 +100,7 @@ export class Retrospect {
     this.#replica.setStops(false);
     const checkpoint = beforeOrAll(segment, place).at(-1)!;
     const goal = place.icount - 1n;
-    yield* this.#keepStateNear(segment, checkpoint, goal);
+    yield* this.#keepStatesNear(segment, checkpoint, goal);
     const steps = yield* this.#stepsTo(index, goal, place);
     if (steps > 0) return yield* this.#replay(segment, goal, steps - 1);
     const before = index === 0 ? undefined : this.#segment(index - 1).end;
@@ -128,12 +133,26 @@ export class Retrospect {
     return replayer;
   }
 
-  /** Who steps back once does it again: the next time it is not far. */
-  *#keepStateNear(segment: Segment, from: Checkpoint, goal: bigint): Generator<undefined, void> {
-    const near = goal - NEARBY_INSTRUCTIONS;
-    if (near - from.at.icount < 10n * NEARBY_INSTRUCTIONS) return;
-    const replayer = yield* this.#runTo(segment, near);
-    this.#history.keep(segment, replayer.checkpoint());
+  /** What is looked for is mostly near: then the long way to the present is gone once, not for each stop. */
+  *#comeNearer(segment: Segment, end: Place): Generator<undefined, void> {
+    const checkpoint = beforeOrAll(segment, end).at(-1)!;
+    if (end.icount - checkpoint.at.icount < FAR_INSTRUCTIONS) return;
+    this.#replica.setStops(false);
+    yield* this.#keepStatesNear(segment, checkpoint, end.icount - 1n);
+  }
+
+  /** Who steps back once does it again, and goes further back: the next time it is not far. */
+  *#keepStatesNear(segment: Segment, from: Checkpoint, goal: bigint): Generator<undefined, void> {
+    const least = 10n * NEARBY_INSTRUCTIONS;
+    let distance = goal - from.at.icount;
+    if (distance < least + NEARBY_INSTRUCTIONS) return;
+    const replayer = new Replayer(this.#replica.machine, segment, from);
+    while (distance > NEARBY_INSTRUCTIONS) {
+      distance = distance > least ? distance / DISTANCE_RATIO : 0n;
+      if (distance < NEARBY_INSTRUCTIONS) distance = NEARBY_INSTRUCTIONS;
+      while (replayer.run(goal - distance, PAUSE_INSTRUCTIONS) === 'more') yield;
+      this.#history.keep(segment, replayer.checkpoint());
+    }
   }
 
   /** The last stop from a checkpoint on, before a place or before any place with so many instructions. */
