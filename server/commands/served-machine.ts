@@ -67,7 +67,9 @@ export function serveMachine(options: MachineToServe): ServedMachine {
 /** Throws `UsageError` for a kernel whose processes the server does not know. */
 function wantProcesses({ processes }: MachineTarget): void {
   if (processes === undefined) {
-    throw new UsageError('--processes needs a kernel whose processes the server follows, with its symbols');
+    throw new UsageError(
+      '--processes needs a kernel whose processes the server follows, with its symbols',
+    );
   }
   processes.isWanted = true;
 }
