@@ -122,6 +122,10 @@ export class RunLoop {
       lastRetired = state.icount;
       clock.fireDue();
       const boundary = this.atBoundary(options);
+      if (boundary === undefined || boundary.kind === 'step') {
+        const watched = this.watchStop();
+        if (watched !== undefined) return watched;
+      }
       if (boundary !== undefined) return boundary;
       // A step is to make its instruction: nothing ends it before.
       const isEnding = this.parts.hooks.takeEnd() && options.step !== true;
@@ -258,7 +262,11 @@ export class RunLoop {
         cpu.memory.discardPending();
         endTrapShadow(cpu);
         if (this.isOnForbiddenPage(exit.fault)) return this.atBreakpoint();
-        return this.deliver(exit.fault, true) ?? (isStep ? { kind: 'step' } : undefined);
+        return (
+          this.deliver(exit.fault, true) ??
+          this.watchStop() ??
+          (isStep ? { kind: 'step' } : undefined)
+        );
       }
       case 'breakpoint':
         // It is for the instruction, which has not been executed.
@@ -284,16 +292,23 @@ export class RunLoop {
     const trap = this.guestDebugTrap(isTrapping);
     if (trap !== undefined) return trap;
     const call = this.systemCallStop();
-    const hits = memory.takeWatchHits();
-    const hit = hits.find(({ predicate }) => predicate?.(this.parts.view) ?? true);
+    const watched = this.watchStop();
     if (this.requested !== undefined) {
       const { requested } = this;
       this.requested = undefined;
       return requested;
     }
-    if (hit === undefined) return call;
+    if (watched === undefined) return call;
     this.late = call;
-    return { kind: 'watchpoint', address: hit.address, watch: hit.watch };
+    return watched;
+  }
+
+  /** What an instruction, or the delivery of an interrupt or a fault to a watched stack, has touched. */
+  private watchStop(): StopReason | undefined {
+    const { cpu, view } = this.parts;
+    const hits = cpu.memory.takeWatchHits();
+    const hit = hits.find(({ predicate }) => predicate?.(view) ?? true);
+    return hit && { kind: 'watchpoint', address: hit.address, watch: hit.watch };
   }
 
   private takeLate(): StopReason | undefined {

@@ -11,7 +11,7 @@ export type StopReason =
   | { readonly kind: 'idle'; readonly ticks: bigint | undefined }
   /** Control reached a breakpoint; rip equals `address` and nothing of it has executed. */
   | { readonly kind: 'breakpoint'; readonly address: bigint }
-  /** The instruction before rip touched a watched location. */
+  /** The instruction before rip, or the delivery that led to rip, touched a watched location. */
   | {
       readonly kind: 'watchpoint';
       readonly address: bigint;

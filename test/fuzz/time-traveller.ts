@@ -146,17 +146,18 @@ export class TimeTraveller {
   }
 
   async #stepBack(): Promise<void> {
-    const step = this.#timeline.stepBefore(this.#at);
+    const timeline = this.#timeline;
+    const steps = timeline.stepsBefore(this.#at);
+    const { place } = timeline.spots[steps.at(-1) ?? this.#at]!;
+    const isFirst = timeline.spots[this.#at]!.place === place;
     const stop = await this.#goBack('step');
-    if (step === undefined) {
+    if (isFirst) {
       this.#expectCause(stop, 'history-begin');
       this.#expectAt([this.#at]);
       return;
     }
     this.#expectCause(stop, 'step');
-    this.#expectAt(
-      this.#timeline.stepsBefore(this.#at).flatMap((one) => this.#timeline.sameAs(one)),
-    );
+    this.#expectAt(steps.flatMap((one) => timeline.sameAs(one)));
   }
 
   /** The last of the earlier meetings, or a later one that is in doubt. */

@@ -179,6 +179,28 @@ describe('the machine', () => {
     expect(machine.run({ budget: 300 }).kind).toBe('budget');
   });
 
+  it('stops at the entry of a handler whose frame is pushed to a watched place', () => {
+    const machine = kernelMachine('test', { memoryBytes: 16 << 20 });
+    machine.run({ budget: 900_000, skipIdle: true });
+    const state = machine.save();
+    const rsp = (): bigint => machine.readRegister('rsp')!;
+    const isInterruptible = (): boolean => (machine.readRegister('rflags')! & 0x200n) !== 0n;
+    // A timer's interrupt turns IF off and pushes SS, RSP, RFLAGS, CS and RIP.
+    for (let [before, wasOn] = [rsp(), isInterruptible()]; ;) {
+      machine.run({ budget: 1, step: true });
+      if (wasOn && !isInterruptible() && before - rsp() >= 40n) break;
+      [before, wasOn] = [rsp(), isInterruptible()];
+    }
+    const [entry, frame, icount] = [machine.readRegister('rip'), rsp(), machine.icount];
+    machine.restore(state);
+    machine.run({ budget: Number(icount - machine.icount) - 1, skipIdle: true });
+    machine.addWatchpoint(frame, 8, 'write');
+    const stop = machine.run({ budget: 2000, skipIdle: true });
+    expect(stop).toEqual({ kind: 'watchpoint', address: frame, watch: 'write' });
+    expect(machine.readRegister('rip')).toBe(entry);
+    expect(machine.icount).toBe(icount);
+  });
+
   it.each(['step', 'block'] as const)(
     'stops before a caught exception is delivered, once, %s engine',
     (engine) => {
