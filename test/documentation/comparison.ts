@@ -1,7 +1,9 @@
 /** The README's comparison with other servers, made from the list of packets. */
+import { readFileSync } from 'node:fs';
+import { Machine, RecordedMachine } from '../../machine/index.ts';
 import { MachineTarget } from '../../server/target/machine-target.ts';
 import { PACKET_CHAPTERS } from '../../server/packets/index.ts';
-import { FakeExo, KERNEL_IMAGE } from '../server/fake-exo.ts';
+import { KERNEL_PATH } from '../machine/small-guest.ts';
 import { BEHAVIOUR, OUR_LIMITS, PACKETS_ELSEWHERE, PEER_PACKETS } from './peers.ts';
 import type { PeerSupport } from './peers.ts';
 
@@ -14,11 +16,12 @@ interface ComparedPacket {
 
 /** Packets of one chapter with equal cells share a row; then what only others have; then behaviour. */
 export function comparisonRows(): string[][] {
-  const target = new MachineTarget({
-    machine: new FakeExo().machine,
-    image: KERNEL_IMAGE,
-    imageName: 'kernel.elf',
-  });
+  const kernel = { image: readFileSync(KERNEL_PATH), imageName: 'kernel.elf' };
+  const recording = {
+    machine: new RecordedMachine(kernel),
+    makeReplica: () => new Machine(kernel),
+  };
+  const target = new MachineTarget({ ...kernel, recording, machine: recording.machine });
   const names = new Set<string>();
   const chapters = PACKET_CHAPTERS.map(({ packets }) =>
     packets.map(({ name, isOffered }) => {

@@ -104,6 +104,7 @@ export const OUR_LIMITS: ReadonlyMap<string, string> = new Map([
   ['vAttach', 'refused in words'],
   ['qXfer:libraries-svr4:read', 'with `--symbols`'],
   ['qXfer:libraries:read', 'to lldb'],
+  ['qXfer:memory-map:read', 'of emulators that declare one, by the library'],
   ['qShlibInfoAddr', 'to lldb'],
   ['k', 'detaches'],
   ['vKill', 'detaches'],
