@@ -8,11 +8,13 @@ import { UsageError } from '../listen-address.ts';
 
 /** What the guest may be ahead of its reader before `drained` waits. */
 const COMFORTABLE_BACKLOG_BYTES = 1024 * 1024;
+const LINE_FEED = 0x0a;
 
 export class SerialOutput {
   private readonly stream: Writable | undefined;
   private readonly isOwn: boolean;
   private failure: NodeJS.ErrnoException | undefined;
+  private isLineOpen = false;
 
   private constructor(stream: Writable | undefined, isOwn: boolean) {
     this.stream = stream;
@@ -42,7 +44,9 @@ export class SerialOutput {
 
   /** Copies `bytes`: they may be the guest's own memory. */
   readonly write = (bytes: Uint8Array): void => {
-    if (this.failure === undefined) this.stream?.write(Buffer.from(bytes));
+    if (this.failure !== undefined || bytes.length === 0) return;
+    this.stream?.write(Buffer.from(bytes));
+    this.isLineOpen = bytes.at(-1) !== LINE_FEED;
   };
 
   /** Waits until the reader has caught up. */
@@ -61,9 +65,13 @@ export class SerialOutput {
     });
   }
 
+  /** On a terminal what is said next, on stderr, begins a line of its own. */
   async dispose(): Promise<void> {
     await this.flush();
     const { stream } = this;
+    const isShown = stream === process.stdout && process.stdout.isTTY && process.stderr.isTTY;
+    if (isShown && this.isLineOpen) process.stderr.write('\n');
+    this.isLineOpen = false;
     if (stream === undefined || !this.isOwn || this.failure !== undefined) return;
     await new Promise<void>((resolve) => stream.end(() => resolve()));
   }

@@ -12,7 +12,9 @@ import {
   KERNEL_ADDRESS,
   multiboot1Header,
 } from '../machine/boot/image-builder.ts';
+import { missing } from '../tools.ts';
 import { MAIN } from './server-process.ts';
+import { Terminal } from './terminal.ts';
 
 const TIMEOUT_MS = 60_000;
 const BOOT_HEADER = multiboot1Header(0);
@@ -70,6 +72,13 @@ describe('a kernel that prints on the VGA screen only', () => {
     );
     expect(stdout).toBe('!');
     expect(stderr).not.toContain('screen');
+  });
+
+  it.skipIf(missing('script'))('and leaves its line open has it ended, on a terminal', async () => {
+    const greeting = kernel(0x66, 0xba, 0xf8, 0x03, 0xb0, 0x21, 0xee, 0xf4);
+    const terminal = new Terminal(process.execPath, MAIN, 'run', greeting);
+    await terminal.ended();
+    expect(terminal.text).toMatch(/^!\r\nexoscope: the guest halted/);
   });
 });
 
