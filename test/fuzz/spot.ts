@@ -43,7 +43,7 @@ function readers(machine: Machine): readonly (() => bigint)[] {
 
 export function spotOf(machine: Machine): Spot {
   const { icount, ticks } = machine;
-  let place = icount;
+  let place = BigInt.asUintN(64, icount * PRIME);
   for (const read of readers(machine)) place = BigInt.asUintN(64, (place ^ read()) * PRIME);
   const linear = BigInt.asUintN(
     64,
