@@ -24,7 +24,8 @@ const PRIME = 0x100_0000_01b3n;
 
 const ACCESSED = 0x20;
 
-const NO_TRANSLATIONS: SavedTranslations = {
+/** An empty TLB, and nothing fetched. */
+export const NO_TRANSLATIONS: SavedTranslations = {
   tlb: { filled: [], entries: [], large: [], huge: [] },
   fetches: { supervisor: [], user: [], large: [], huge: [] },
   codePages: [],
