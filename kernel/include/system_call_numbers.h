@@ -2,27 +2,16 @@
 #ifndef SYSTEM_CALL_NUMBERS_H
 #define SYSTEM_CALL_NUMBERS_H
 
-#define SYS_READ 0
-#define SYS_WRITE 1
-#define SYS_OPEN 2
-#define SYS_CLOSE 3
-#define SYS_MMAP 9
-#define SYS_MUNMAP 11
-#define SYS_BRK 12
-#define SYS_SCHED_YIELD 24
-#define SYS_NANOSLEEP 35
-#define SYS_GETPID 39
-#define SYS_FORK 57
-#define SYS_VFORK 58
-#define SYS_EXECVE 59
-#define SYS_EXIT 60
-#define SYS_WAIT4 61
-#define SYS_KILL 62
-#define SYS_UNAME 63
-#define SYS_GETPPID 110
-#define SYS_ARCH_PRCTL 158
-#define SYS_GETTID 186
-#define SYS_EXIT_GROUP 231
+#ifdef __ASSEMBLER__
+#define SYSTEM_CALL(number, name, handler, parameters) .equ SYS_##name, number
+#include "system_call_list.h"
+#else
+enum {
+#define SYSTEM_CALL(number, name, handler, parameters) SYS_##name = number,
+#include "system_call_list.h"
+};
+#endif
+#undef SYSTEM_CALL
 
 #define EPERM 1
 #define ENOENT 2

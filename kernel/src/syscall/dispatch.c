@@ -7,27 +7,9 @@
 #include "syscall.h"
 
 static const SystemCall system_calls[] = {
-    [SYS_READ] = sys_read,
-    [SYS_WRITE] = sys_write,
-    [SYS_OPEN] = sys_open,
-    [SYS_CLOSE] = sys_close,
-    [SYS_MMAP] = sys_mmap,
-    [SYS_MUNMAP] = sys_munmap,
-    [SYS_BRK] = sys_brk,
-    [SYS_SCHED_YIELD] = sys_sched_yield,
-    [SYS_NANOSLEEP] = sys_nanosleep,
-    [SYS_GETPID] = sys_getpid,
-    [SYS_FORK] = sys_fork,
-    [SYS_VFORK] = sys_vfork,
-    [SYS_EXECVE] = sys_execve,
-    [SYS_EXIT] = sys_exit,
-    [SYS_WAIT4] = sys_wait4,
-    [SYS_KILL] = sys_kill,
-    [SYS_UNAME] = sys_uname,
-    [SYS_GETPPID] = sys_getppid,
-    [SYS_ARCH_PRCTL] = sys_arch_prctl,
-    [SYS_GETTID] = sys_gettid,
-    [SYS_EXIT_GROUP] = sys_exit,
+#define SYSTEM_CALL(number, name, handler, parameters) [number] = handler,
+#include "system_call_list.h"
+#undef SYSTEM_CALL
 };
 
 int64_t syscall_dispatch(struct TrapFrame *frame) {
