@@ -276,7 +276,9 @@ function partsOf(
 
 function partOfRegister(name: string, names: ExpressionNames): Expression | undefined {
   const [whole, lengthBytes] = PARTS.get(name) ?? [];
-  const register = whole === undefined ? undefined : names.register(whole);
+  if (whole === undefined) return undefined;
+  // An i386 has eax for the whole.
+  const register = names.register(whole) ?? names.register(whole.replace('r', 'e'));
   const type = unsignedOf(lengthBytes ?? 0);
   if (register === undefined || type === undefined) return undefined;
   return convert({ kind: 'register', number: register.number, type: U64 }, type);

@@ -9,6 +9,7 @@ import { UsageError, type ListenAddress } from '../listen-address.ts';
 import { Listener } from '../listener.ts';
 import { openLogs, type LogLevel } from '../log.ts';
 import { SESSION_PROGRAM } from '../package-root.ts';
+import type { Architecture } from '../target/register-set.ts';
 import { banner } from './banner.ts';
 import { EndOfService } from './end-of-service.ts';
 import { EXIT } from './exit-status.ts';
@@ -32,6 +33,7 @@ export interface FleetArguments extends MachineArguments {
   readonly logLevel: LogLevel;
   readonly tracePackets: boolean;
   readonly processes: boolean;
+  readonly architecture?: Architecture | undefined;
 }
 
 /** Serves until it is told to end; resolves with the process's exit status. */
@@ -52,6 +54,7 @@ export async function serveFleet(options: FleetArguments, address: ListenAddress
     logLevel,
     tracePackets,
     processes: options.processes,
+    architecture: options.architecture,
   };
   const logs = await openLogs(logLevel, tracePackets);
   const pool = new SessionPool({

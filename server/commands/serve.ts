@@ -7,6 +7,7 @@ import { formatAddress, parseAddress, type ListenAddress } from '../listen-addre
 import { Listener, serveStdio } from '../listener.ts';
 import { openLogs, type LogLevel, type Logs } from '../log.ts';
 import { runUnattended } from '../session-context.ts';
+import { ARCHITECTURES, type Architecture } from '../target/register-set.ts';
 import { banner } from './banner.ts';
 import { TerminalConsole } from './console.ts';
 import { EndOfService } from './end-of-service.ts';
@@ -57,6 +58,12 @@ export function serveOptions<Arguments>(parser: Argv<Arguments>) {
       describe: "Show gdb the guest's processes as inferiors",
       default: false,
     })
+    .option('architecture', {
+      choices: ARCHITECTURES,
+      describe: 'What debuggers take the machine for',
+      defaultDescription: 'as the ELF file of --symbols or the image is for',
+      requiresArg: true,
+    })
     .option('serial', {
       type: 'string',
       describe: 'Where COM1 goes: stdio, file:PATH (with --sessions: PATH-NUMBER) or none',
@@ -82,6 +89,7 @@ export interface ServeArguments extends MachineArguments {
   readonly wait: boolean;
   readonly onDetach: 'run' | 'halt';
   readonly processes: boolean;
+  readonly architecture?: Architecture | undefined;
   readonly serial?: string | undefined;
   readonly console: boolean;
   readonly sessions?: number | undefined;
@@ -107,6 +115,7 @@ export async function serve(options: ServeArguments): Promise<number> {
     symbolFiles,
     onDetach: options.onDetach,
     processes: options.processes,
+    architecture: options.architecture,
     onSerialOutput: serial.write,
     onQuit: () => end.come(),
     log: logs.main,

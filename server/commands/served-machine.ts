@@ -8,6 +8,7 @@ import { PacketRegistry } from '../packets/registry.ts';
 import type { SessionOptions } from '../session-options.ts';
 import type { SymbolFile } from '../symbols/symbol-file.ts';
 import { MachineTarget } from '../target/machine-target.ts';
+import type { Architecture } from '../target/register-set.ts';
 import type { TargetStop } from '../target/target.ts';
 import type { MachineArguments } from './machine-arguments.ts';
 import { bootRecordedMachine, type MachineSource } from './machine-source.ts';
@@ -19,6 +20,8 @@ export interface MachineToServe {
   readonly onDetach: 'run' | 'halt';
   /** gdb has the guest's processes as inferiors. */
   readonly processes: boolean;
+  /** What debuggers take the machine for; absent: what fits the files. */
+  readonly architecture?: Architecture | undefined;
   readonly onSerialOutput: (bytes: Uint8Array) => void;
   /** For all that `monitor snapshot` keeps; absent: as much as a server of one machine may. */
   readonly snapshotBytes?: number;
@@ -40,7 +43,7 @@ export interface ServedMachine extends Omit<SessionOptions, 'log'> {
 
 /** Boots the image, halted before its first instruction or where its snapshot was taken. Throws `ImageError` or `UsageError`. */
 export function serveMachine(options: MachineToServe): ServedMachine {
-  const { source, symbolFiles, onDetach, onQuit, log, snapshotBytes } = options;
+  const { source, symbolFiles, onDetach, onQuit, log, snapshotBytes, architecture } = options;
   const connections = {
     onSerialOutput: options.onSerialOutput,
     onNote: (note: string) => log.info(note),
@@ -51,7 +54,8 @@ export function serveMachine(options: MachineToServe): ServedMachine {
   const bounds = snapshotBytes === undefined ? {} : { snapshotBytes };
   const { machine } = recording;
   const own = { machine, recording, image, imageName, symbolFiles, onQuit };
-  const target = new MachineTarget({ ...own, ...file, ...bounds });
+  const shown = architecture === undefined ? {} : { architecture };
+  const target = new MachineTarget({ ...own, ...file, ...bounds, ...shown });
   if (options.processes) wantProcesses(target);
   target.onStop((stop) => logStop(stop, log));
   return {

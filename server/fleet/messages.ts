@@ -6,6 +6,7 @@ import type { BootModule } from '../../machine/index.ts';
 import type { MachineArguments } from '../commands/machine-arguments.ts';
 import type { SymbolArgument } from '../commands/symbol-arguments.ts';
 import type { LogLevel } from '../log.ts';
+import type { Architecture } from '../target/register-set.ts';
 
 /** What a session's process begins with. The bytes are the server's: a file that changes meanwhile is no matter. */
 export interface MachineOrder {
@@ -20,6 +21,7 @@ export interface MachineOrder {
   readonly tracePackets: boolean;
   /** gdb has the guest's processes as inferiors. */
   readonly processes: boolean;
+  readonly architecture?: Architecture | undefined;
 }
 
 /** What the server wants to know of a session; each has its answer. */

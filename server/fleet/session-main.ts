@@ -41,6 +41,7 @@ class SessionProcess {
       onDetach: 'halt',
       snapshotBytes: SNAPSHOT_BYTES,
       processes: order.processes,
+      architecture: order.architecture,
       onSerialOutput: (bytes) => this.serial.write(bytes),
       onQuit: () => this.channel.destroySoon(),
       log: logs.main,

@@ -4,7 +4,7 @@
  */
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { FieldReader } from '../rsp/field-reader.ts';
-import { littleEndian64 } from '../rsp/hex.ts';
+import { addressBytes } from '../rsp/hex.ts';
 import { reply, type ImmediateReply, type Reply } from '../rsp/reply.ts';
 import type { ThreadId } from '../rsp/thread-id.ts';
 import { whenKnown } from '../target/awaitable.ts';
@@ -44,10 +44,11 @@ async function resumeSelected(
     ? await context.target.currentThread()
     : (await context.selection.one(continuing)).id;
   if (!fields.isAtEnd) {
-    const { registers } = context.target;
+    const { registers, identity } = context.target;
     const address = fields.hex();
     fields.end();
-    await registers.write(one, registers.programCounter, littleEndian64(address));
+    const bytes = addressBytes(address, identity?.pointerBytes ?? 8);
+    await registers.write(one, registers.programCounter, bytes);
   }
   const isForAll = isWhole && action.kind === 'continue';
   return resume(context, [{ threads: isForAll ? 'all' : one, action }]);

@@ -28,9 +28,9 @@ export function textToHex(text: string): string {
   return Buffer.from(text, 'utf8').toString('hex');
 }
 
-/** A 64-bit value in target byte order (least significant byte first). */
-export function littleEndian64(value: bigint): Uint8Array {
+/** An address in target byte order (least significant byte first). */
+export function addressBytes(address: bigint, pointerBytes: number): Uint8Array {
   const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, value), true);
-  return bytes;
+  new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, address), true);
+  return bytes.slice(0, pointerBytes);
 }

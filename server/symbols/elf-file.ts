@@ -33,6 +33,8 @@ export interface ElfNote {
 
 export interface ElfFile {
   readonly is64Bit: boolean;
+  /** e_machine: 3 is i386, 62 x86-64. */
+  readonly machine: number;
   readonly entry: bigint;
   readonly sections: readonly ElfSection[];
   readonly segments: readonly ElfSegment[];
@@ -123,6 +125,7 @@ export function readElf(bytes: Uint8Array): ElfFile | undefined {
   const fields = new Fields(bytes, layout.word);
   return {
     is64Bit: layout.word === 8,
+    machine: fields.u16(18),
     entry: fields.word(layout.header.entry),
     sections: readSections(bytes, fields, layout),
     segments: readSegments(bytes, fields, layout),

@@ -10,7 +10,7 @@ import type { ExpressionNames } from '../agent/expression-parser.ts';
 import { AgentProgram } from '../agent/program.ts';
 import type { SymbolTable } from '../symbols/symbol-table.ts';
 import type { MachineBreakpoints } from './machine-breakpoints.ts';
-import { REGISTERS } from './register-table.ts';
+import { REGISTER_SETS, type RegisterSet } from './register-set.ts';
 import { BREAKPOINT_KIND, type BreakpointKind, type BreakpointOwner } from './target.ts';
 
 /** Each is asked whenever control comes to its place, or its bytes are touched. */
@@ -50,12 +50,14 @@ export class ConditionalStops {
     breakpoints: MachineBreakpoints,
     environment: AgentEnvironment,
     symbols: SymbolTable,
+    set: RegisterSet = REGISTER_SETS['x86-64'],
   ) {
+    const registers = numberRegisters(set);
     this.#breakpoints = breakpoints;
     this.#environment = environment;
     this.#symbols = symbols;
     this.#names = {
-      register: (name) => numberRegisters.get(name),
+      register: (name) => registers.get(name),
       symbol: (name) => symbols.find(name),
     };
   }
@@ -109,9 +111,10 @@ export class ConditionalStops {
 }
 
 /** By gdb's names; those wider than 64 bits are no numbers. */
-const numberRegisters = new Map(
-  REGISTERS.filter(({ bits }) => bits <= 64).map((register) => [register.name, register]),
-);
+function numberRegisters({ registers }: RegisterSet) {
+  const numbers = registers.filter(({ bits }) => bits <= 64);
+  return new Map(numbers.map((register) => [register.name, register]));
+}
 
 function asBreakpoint({ kind, address, lengthBytes }: ConditionalPlace) {
   return { kind, address, lengthBytes, process: 1 };

@@ -5,8 +5,8 @@
 import type { MachineControl, MachineView } from '../../machine/index.ts';
 import type { AgentEnvironment, IntegerBytes } from '../agent/environment.ts';
 import type { GuestView } from '../awareness/guest-view.ts';
+import { REGISTER_SETS, type RegisterSet } from './register-set.ts';
 import {
-  REGISTERS,
   type RegisterContext,
   fromLittleEndian,
   registerBytes,
@@ -23,22 +23,30 @@ export class MachineAgent implements AgentEnvironment {
   readonly variables = new Map<number, bigint>();
   readonly #machine: MachineView & Pick<MachineControl, 'endSlice'>;
   readonly #guest: GuestView;
+  readonly #set: RegisterSet;
   #output = '';
   #isCut = false;
   #spent = 0;
   #isSliceOver = false;
 
-  constructor(machine: MachineView & Pick<MachineControl, 'endSlice'>, guest: GuestView) {
+  constructor(
+    machine: MachineView & Pick<MachineControl, 'endSlice'>,
+    guest: GuestView,
+    set: RegisterSet = REGISTER_SETS['x86-64'],
+  ) {
     this.#machine = machine;
+    this.#set = set;
     this.#guest = guest;
   }
 
   register(number: number): (() => bigint) | undefined {
-    const register = REGISTERS[number];
+    const register = this.#set.registers[number];
     if (register === undefined || register.bits > 64) return undefined;
     const { savedAs } = register;
     const direct = savedAs === undefined ? undefined : this.#machine.registerReader(savedAs);
-    if (direct !== undefined) return direct;
+    if (direct !== undefined) {
+      return register.bits === 64 ? direct : () => BigInt.asUintN(32, direct());
+    }
     if (register.compute !== undefined) return this.#computed(register.compute);
     return () =>
       fromLittleEndian(registerBytes(register, registerContext(this.#machine, this.guestPid())));
@@ -59,11 +67,11 @@ export class MachineAgent implements AgentEnvironment {
   }
 
   integer(address: bigint, lengthBytes: IntegerBytes): bigint | undefined {
-    return this.#machine.readInteger(address, lengthBytes);
+    return this.#machine.readInteger(this.#set.linear(address), lengthBytes);
   }
 
   bytes(address: bigint, lengthBytes: number): Uint8Array {
-    return this.#machine.readLinear(address, lengthBytes);
+    return this.#machine.readLinear(this.#set.linear(address), lengthBytes);
   }
 
   print(text: string): void {

@@ -7,11 +7,8 @@ import type { GuestThread } from '../awareness/awareness.ts';
 import { ERRNO, RemoteError } from '../rsp/errno.ts';
 import type { MachineThreads } from './machine-threads.ts';
 import { RegisterBlocks } from './register-blocks.ts';
+import type { RegisterSet } from './register-set.ts';
 import {
-  G_BLOCK_BYTES,
-  G_BLOCK_REGISTERS,
-  REGISTERS,
-  REGISTER_NUMBER,
   type RegisterDefinition,
   littleEndian,
   quadwordAt,
@@ -20,21 +17,14 @@ import {
 } from './register-table.ts';
 import type { RegisterValue, TargetRegisters, ThreadNumber } from './target.ts';
 
-const EXPEDITED: readonly number[] = [
-  REGISTER_NUMBER.rip,
-  REGISTER_NUMBER.rsp,
-  REGISTER_NUMBER.rbp,
-];
-/** rax to r15 and eflags. */
-const GENERAL = REGISTERS.slice(0, REGISTER_NUMBER.rip + 2)
-  .map(({ number }) => number)
-  .filter((number) => !EXPEDITED.includes(number));
-
 export class MachineRegisters implements TargetRegisters {
-  readonly programCounter = REGISTER_NUMBER.rip;
-  readonly stackPointer = REGISTER_NUMBER.rsp;
-  readonly framePointer = REGISTER_NUMBER.rbp;
-  readonly general = GENERAL;
+  readonly programCounter: number;
+  readonly stackPointer: number;
+  readonly framePointer: number;
+  /** On x86-64 rax to r15 and eflags. */
+  readonly general: readonly number[];
+  readonly #set: RegisterSet;
+  readonly #expedited: readonly number[];
   readonly #machine: MachineView & MachineControl;
   readonly #threads: MachineThreads;
   readonly #blocks: RegisterBlocks;
@@ -42,13 +32,27 @@ export class MachineRegisters implements TargetRegisters {
   readonly #expeditedPlaces: readonly RegisterValue[];
   readonly #onWrite: () => void;
 
-  constructor(machine: MachineView & MachineControl, threads: MachineThreads, onWrite: () => void) {
+  constructor(
+    machine: MachineView & MachineControl,
+    threads: MachineThreads,
+    set: RegisterSet,
+    onWrite: () => void,
+  ) {
+    this.programCounter = set.programCounter;
+    this.stackPointer = set.stackPointer;
+    this.framePointer = set.framePointer;
+    this.#expedited = [set.programCounter, set.stackPointer, set.framePointer];
+    this.general = set.registers
+      .slice(0, set.numberOf('eflags') + 1)
+      .map(({ number }) => number)
+      .filter((number) => !this.#expedited.includes(number));
+    this.#set = set;
     this.#machine = machine;
     this.#threads = threads;
-    this.#blocks = new RegisterBlocks(machine);
-    this.#expeditedPlaces = EXPEDITED.flatMap((number) => {
-      const bytes = machine.registerBytes?.(REGISTERS[number]!.name);
-      return bytes === undefined ? [] : [{ number, bytes }];
+    this.#blocks = new RegisterBlocks(machine, set);
+    this.#expeditedPlaces = this.#expedited.flatMap((number) => {
+      const bytes = machine.registerBytes?.(set.registers[number]!.id);
+      return bytes === undefined ? [] : [{ number, bytes: bytes.subarray(0, set.pointerBytes) }];
     });
     this.#onWrite = onWrite;
   }
@@ -61,16 +65,16 @@ export class MachineRegisters implements TargetRegisters {
   }
 
   #blockOfCpu(): Uint8Array {
-    const bytes = new Uint8Array(G_BLOCK_BYTES);
+    const bytes = new Uint8Array(this.#set.generalBytes);
     this.#blocks.storeGeneral(new DataView(bytes.buffer), 0);
     return bytes;
   }
 
   #blockOfSaved(thread: GuestThread): { bytes: Uint8Array; known: boolean[] } {
-    const bytes = new Uint8Array(G_BLOCK_BYTES);
-    const known = new Array<boolean>(G_BLOCK_BYTES).fill(true);
+    const bytes = new Uint8Array(this.#set.generalBytes);
+    const known = new Array<boolean>(this.#set.generalBytes).fill(true);
     let offset = 0;
-    for (const register of G_BLOCK_REGISTERS) {
+    for (const register of this.#set.general) {
       const value = this.#savedValue(thread, register);
       const end = offset + register.bits / 8;
       if (value === undefined) known.fill(false, offset, end);
@@ -84,7 +88,7 @@ export class MachineRegisters implements TargetRegisters {
   writeAll(thread: ThreadNumber, bytes: Uint8Array): void {
     this.#mustBeOnCpu(thread);
     let offset = 0;
-    for (const register of G_BLOCK_REGISTERS) {
+    for (const register of this.#set.general) {
       const wanted = bytes.subarray(offset, (offset += register.bits / 8));
       if (!this.#has(thread, register, wanted) && !this.write(thread, register.number, wanted)) {
         throw new RemoteError(ERRNO.EPERM, `${register.name} cannot be written`);
@@ -93,12 +97,12 @@ export class MachineRegisters implements TargetRegisters {
   }
 
   read(thread: ThreadNumber, number: number): Uint8Array | 'unavailable' | undefined {
-    const register = REGISTERS[number];
+    const register = this.#set.registers[number];
     return register === undefined ? undefined : this.#readRegister(thread, register);
   }
 
   write(thread: ThreadNumber, number: number, bytes: Uint8Array): boolean {
-    const register = REGISTERS[number];
+    const register = this.#set.registers[number];
     if (register === undefined || bytes.length !== register.bits / 8) return false;
     this.#mustBeOnCpu(thread);
     if (register.write?.(this.#machine, bytes) !== true) return this.#has(thread, register, bytes);
@@ -116,7 +120,7 @@ export class MachineRegisters implements TargetRegisters {
     const isKept = this.#expeditedPlaces.length > 0;
     if (isKept && this.#threads.place(thread).kind === 'on cpu') return this.#expeditedOfCpu();
     const values: RegisterValue[] = [];
-    for (const number of EXPEDITED) {
+    for (const number of this.#expedited) {
       const bytes = this.read(thread, number);
       if (bytes instanceof Uint8Array) values.push({ number, bytes });
     }
@@ -148,7 +152,7 @@ export class MachineRegisters implements TargetRegisters {
 
   #savedValue(thread: GuestThread, register: RegisterDefinition): bigint | undefined {
     const saved = thread.registers;
-    switch (register.name) {
+    switch (register.id) {
       case 'orig_rax':
         return -1n;
       case 'cr3':

@@ -51,7 +51,9 @@ import type {
   ThreadResume,
   ThreadWhereabouts,
 } from './target.ts';
-import { TARGET_XML } from './target-description.ts';
+import { type Architecture, REGISTER_SETS, type RegisterSet } from './register-set.ts';
+import { architectureOf, TRIPLES } from './image-architecture.ts';
+import { targetDescription } from './target-description.ts';
 import { forkTracepoint } from './tracing/fork-tracepoint.ts';
 import { readOnlyRegions } from './tracing/read-only-regions.ts';
 import { MachineTracepoints } from './tracing/machine-tracepoints.ts';
@@ -70,6 +72,8 @@ export interface MachineTargetOptions {
   readonly files?: readonly OfferedFile[];
   /** Symbols beside the image's own. */
   readonly symbolFiles?: readonly SymbolFile[];
+  /** What debuggers take the machine for; absent: what fits the image. */
+  readonly architecture?: Architecture;
   /** `monitor quit`, after its answer has left. Absent: the command is refused. */
   readonly onQuit?: () => void;
   /** For all moments that `monitor snapshot` keeps; absent: 1 GiB. */
@@ -93,14 +97,11 @@ export class MachineTarget implements Target {
   readonly monitor = {
     run: (request: MonitorRequest): MonitorResult => this.#runMonitor(request),
   };
-  readonly identity: TargetIdentity = {
-    triple: 'x86_64-unknown-none-elf',
-    pointerBytes: 8,
-    hostName: 'exoscope',
-  };
+  readonly identity: TargetIdentity;
 
   readonly isNonStop = true;
 
+  readonly #set: RegisterSet;
   readonly #machine: MachineView & MachineControl;
   readonly #guest: GuestView;
   readonly #agent: MachineAgent;
@@ -123,6 +124,14 @@ export class MachineTarget implements Target {
     const { machine, image, imagePath, symbolFiles = [] } = options;
     this.#machine = machine;
     const elf = readElf(image);
+    const architecture = options.architecture ?? architectureOf(elf, symbolFiles);
+    const set = REGISTER_SETS[architecture];
+    this.#set = set;
+    this.identity = {
+      triple: TRIPLES[architecture],
+      pointerBytes: set.pointerBytes,
+      hostName: 'exoscope',
+    };
     const symbols = allSymbols(elf, symbolFiles);
     const kernel = findKernelAmong([image, ...symbolFiles.map(({ content }) => content)], symbols);
     this.#guest = new GuestView(machine, kernel);
@@ -131,20 +140,27 @@ export class MachineTarget implements Target {
     const isForking = kernel !== undefined && kernel.forkEntryPoints.length > 0;
     this.#forks = isForking ? new ForkLog(machine, kernel) : undefined;
     const forget = (): void => this.#guest.forget();
-    this.registers = new MachineRegisters(machine, this.#threads, forget);
+    this.registers = new MachineRegisters(machine, this.#threads, set, forget);
     this.#windows = new StackWindows(machine, this.#threads);
     this.memory = new MachineMemory(machine, this.#threads, this.#windows, forget);
-    this.#agent = new MachineAgent(machine, this.#guest);
+    this.#agent = new MachineAgent(machine, this.#guest, set);
     this.#breakpoints = new MachineBreakpoints(machine, this.#agent);
     this.tracepoints = new MachineTracepoints({
       machine,
       agent: this.#agent,
+      set,
       breakpoints: this.#breakpoints,
-      own: forkTracepoint(kernel),
+      own: forkTracepoint(kernel, set),
       isRepeating: () => options.recording?.machine.isRepeating === true,
       readOnly: readOnlyRegions(elf),
     });
-    const { files, offer } = offerFiles({ ...options, elf, guest: this.#guest, inferiors });
+    const { files, offer } = offerFiles({
+      ...options,
+      elf,
+      guest: this.#guest,
+      inferiors,
+      architecture,
+    });
     this.files = files;
     if (offer.libraries.length > 0) this.libraries = offer.libraries;
     // Symbols that the user has given go before those of the image.
@@ -162,7 +178,7 @@ export class MachineTarget implements Target {
     const gate = kernel?.kernelModeGate;
     this.#kernelModeCalls =
       gate === undefined ? undefined : new KernelModeCalls(machine, this.#breakpoints, gate);
-    const conditionalStops = new ConditionalStops(this.#breakpoints, this.#agent, symbols);
+    const conditionalStops = new ConditionalStops(this.#breakpoints, this.#agent, symbols, set);
     this.#stops = new MachineStops({
       machine,
       guest: this.#guest,
@@ -201,7 +217,7 @@ export class MachineTarget implements Target {
   }
 
   description(annex: string, client: 'gdb' | 'lldb' = 'gdb'): string | undefined {
-    return annex === 'target.xml' ? TARGET_XML[client] : undefined;
+    return annex === 'target.xml' ? targetDescription(this.#set, client) : undefined;
   }
 
   threads(): readonly TargetThread[] {
@@ -257,6 +273,7 @@ export class MachineTarget implements Target {
     return new MachinePast({
       recording,
       kernel,
+      set: this.#set,
       breakpoints: this.#breakpoints,
       hasProcesses: () => this.processes?.isActive === true,
       currentThread: () => this.#threads.current(),

@@ -1,6 +1,7 @@
 /** All files that debuggers may read of our machine: the image, its programs, symbols, and /proc. */
 import type { GuestView } from '../awareness/guest-view.ts';
 import type { ElfFile } from '../symbols/elf-file.ts';
+import type { Architecture } from './register-set.ts';
 import type { SymbolFile } from '../symbols/symbol-file.ts';
 import { GuestProc } from './guest-proc.ts';
 import { bootPath, MachineFiles, type OfferedFile } from './machine-files.ts';
@@ -17,6 +18,8 @@ export interface FileSources {
   readonly files?: readonly OfferedFile[];
   readonly guest: GuestView;
   readonly inferiors: Inferiors;
+  /** What debuggers take the machine for. */
+  readonly architecture: Architecture;
 }
 
 export function offerFiles(sources: FileSources): {
@@ -25,7 +28,7 @@ export function offerFiles(sources: FileSources): {
 } {
   const { guest, inferiors, image, imageName, elf, symbolFiles = [], files = [] } = sources;
   const { machine } = guest;
-  const offer = offerSymbols(imageName, elf, symbolFiles);
+  const offer = offerSymbols(imageName, elf, symbolFiles, sources.architecture);
   const programs = guest.kernel?.programs ?? [];
   const whole = { path: bootPath(imageName), content: image };
   const executable = elf === undefined ? undefined : whole.path;

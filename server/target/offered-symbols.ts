@@ -10,6 +10,8 @@
 import { type ElfFile, SECTION_TYPE, SEGMENT_TYPE } from '../symbols/elf-file.ts';
 import type { SymbolFile } from '../symbols/symbol-file.ts';
 import { bootPath, fileName, type OfferedFile } from './machine-files.ts';
+import type { Architecture } from './register-set.ts';
+import { littleEndian } from './register-table.ts';
 import type { TargetLibrary } from './target.ts';
 
 const SYMBOLS_FOLDER = '/boot/symbols';
@@ -30,8 +32,9 @@ export function offerSymbols(
   imageName: string,
   image: ElfFile | undefined,
   files: readonly SymbolFile[],
+  architecture: Architecture = 'x86-64',
 ): SymbolOffer {
-  return offerFiles(imageName, image, files.filter(isElfFile));
+  return offerFiles(imageName, image, files.filter(isElfFile), architecture);
 }
 
 function isElfFile(file: SymbolFile): file is ElfSymbolFile {
@@ -42,6 +45,7 @@ function offerFiles(
   imageName: string,
   image: ElfFile | undefined,
   given: readonly ElfSymbolFile[],
+  architecture: Architecture,
 ): SymbolOffer {
   const path = image === undefined ? undefined : bootPath(imageName);
   if (given.length === 0) return { executable: path, files: [], libraries: [] };
@@ -54,7 +58,10 @@ function offerFiles(
   if (image !== undefined && !given.some((file) => isHiddenBy(image, file))) {
     return { executable: path, files, libraries };
   }
-  const bare = { path: `${BARE_FOLDER}/${fileName(imageName)}`, content: bareElf(image) };
+  const bare = {
+    path: `${BARE_FOLDER}/${fileName(imageName)}`,
+    content: bareElf(image, architecture),
+  };
   return { executable: bare.path, files: [...files, bare], libraries };
 }
 
@@ -98,15 +105,16 @@ function loadedRanges(elf: ElfFile, offset: bigint): { start: bigint; end: bigin
     });
 }
 
-/** An executable ELF64 for x86-64 that is its header alone (System V ABI, chapter 4). */
-function bareElf(image: ElfFile | undefined): Uint8Array {
-  const bytes = new Uint8Array(64);
-  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+/** An executable that is its header alone (System V ABI, chapter 4): gdb takes one of its architecture only. */
+function bareElf(image: ElfFile | undefined, architecture: Architecture): Uint8Array {
+  const is64Bit = architecture === 'x86-64';
+  const bytes = new Uint8Array(is64Bit ? 64 : 52);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, is64Bit ? 2 : 1, 1, 1]);
   const view = new DataView(bytes.buffer);
   view.setUint16(16, 2, true); // ET_EXEC
-  view.setUint16(18, 62, true); // EM_X86_64
+  view.setUint16(18, is64Bit ? 62 : 3, true); // EM_X86_64, EM_386
   view.setUint32(20, 1, true);
-  view.setBigUint64(24, image?.entry ?? 0n, true);
-  view.setUint16(52, bytes.length, true);
+  bytes.set(littleEndian(image?.entry ?? 0n, is64Bit ? 64 : 32), 24);
+  view.setUint16(is64Bit ? 52 : 40, bytes.length, true);
   return bytes;
 }

@@ -3,33 +3,12 @@
  * the order of their numbers. For `g` and for the frames of tracepoints.
  */
 import type { MachineView } from '../../machine/index.ts';
+import type { RegisterSet } from './register-set.ts';
 import {
-  G_BLOCK_REGISTERS,
-  REGISTERS,
   type RegisterContext,
   type RegisterDefinition,
   registerContext,
 } from './register-table.ts';
-
-const EXTRA_REGISTERS = REGISTERS.slice(G_BLOCK_REGISTERS.length);
-export const EXTRA_BYTES = lengthOf(EXTRA_REGISTERS);
-
-/** Where a register's bytes lie in its block. */
-interface Place {
-  readonly isExtra: boolean;
-  readonly offset: number;
-  readonly lengthBytes: number;
-}
-
-const PLACES: readonly Place[] = [
-  ...placesOf(G_BLOCK_REGISTERS, false),
-  ...placesOf(EXTRA_REGISTERS, true),
-];
-
-/** Undefined: no such register. */
-export function placeOfRegister(number: number): Place | undefined {
-  return PLACES[number];
-}
 
 const X87_STACK = 32;
 const X87_STRIDE = 16;
@@ -43,22 +22,24 @@ type Store = (into: DataView, offset: number) => void;
  */
 export class RegisterBlocks {
   readonly #machine: MachineView;
+  readonly #set: RegisterSet;
   readonly #general: RegisterCopy;
   readonly #extra: RegisterCopy;
   #guestPid = 0;
 
-  constructor(machine: MachineView) {
+  constructor(machine: MachineView, set: RegisterSet) {
     this.#machine = machine;
-    this.#general = this.#copyOf(G_BLOCK_REGISTERS);
-    this.#extra = this.#copyOf(EXTRA_REGISTERS);
+    this.#set = set;
+    this.#general = this.#copyOf(set.general);
+    this.#extra = this.#copyOf(set.extra);
   }
 
-  /** G_BLOCK_BYTES bytes at `offset`. */
+  /** `generalBytes` of the set at `offset`. */
   storeGeneral(into: DataView, offset: number): void {
     this.#general.store(into, offset);
   }
 
-  /** EXTRA_BYTES bytes at `offset`. */
+  /** `extraBytes` of the set at `offset`. */
   storeExtra(into: DataView, offset: number, guestPid: number): void {
     this.#guestPid = guestPid;
     this.#extra.store(into, offset);
@@ -67,7 +48,7 @@ export class RegisterBlocks {
   #copyOf(registers: readonly RegisterDefinition[]): RegisterCopy {
     const copy = new RegisterCopy();
     for (const register of registers) {
-      const { offset, lengthBytes } = placeOfRegister(register.number)!;
+      const { offset, lengthBytes } = this.#set.placeOf(register.number)!;
       const bytes = this.#bytesOf(register);
       if (bytes !== undefined && bytes.length >= lengthBytes)
         copy.addBytes(bytes, offset, lengthBytes); // prettier-ignore
@@ -77,9 +58,9 @@ export class RegisterBlocks {
   }
 
   /** Where the machine keeps a register. st0–st7 lie 16 bytes apart in FXSAVE, 10 of them used. */
-  #bytesOf({ name, savedAs }: RegisterDefinition): Uint8Array | undefined {
-    const stack = /^st(\d)$/.exec(name)?.[1];
-    if (stack === undefined) return this.#machine.registerBytes?.(savedAs ?? name);
+  #bytesOf({ id, savedAs }: RegisterDefinition): Uint8Array | undefined {
+    const stack = /^st(\d)$/.exec(id)?.[1];
+    if (stack === undefined) return this.#machine.registerBytes?.(savedAs ?? id);
     const at = X87_STACK + Number(stack) * X87_STRIDE;
     return this.#machine.registerBytes?.('x87')?.subarray(at, at + X87_STRIDE);
   }
@@ -87,10 +68,10 @@ export class RegisterBlocks {
   /** For what is put together. */
   #storeOf(register: RegisterDefinition): Store {
     const machine = this.#machine;
-    if (register.name === 'guest_pid') {
+    if (register.id === 'guest_pid') {
       return (into, offset) => into.setUint32(offset, this.#guestPid, true);
     }
-    if (register.name === 'ret_rsp') return this.#storeOfReturnAddress();
+    if (register.id === 'ret_rsp' && register.bits === 64) return this.#storeOfReturnAddress();
     // The x87 registers look at these bytes only; without them the whole area is put together.
     const x87 = machine.registerBytes?.('x87');
     if (x87 === undefined) {
@@ -141,17 +122,4 @@ class RegisterCopy {
     }
     for (const step of this.#steps) step.store(into, offset + step.to);
   }
-}
-
-function placesOf(registers: readonly RegisterDefinition[], isExtra: boolean): Place[] {
-  let offset = 0;
-  return registers.map(({ bits }) => {
-    const lengthBytes = bits / 8;
-    offset += lengthBytes;
-    return { isExtra, offset: offset - lengthBytes, lengthBytes };
-  });
-}
-
-function lengthOf(registers: readonly RegisterDefinition[]): number {
-  return registers.reduce((sum, { bits }) => sum + bits / 8, 0);
 }

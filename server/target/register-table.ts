@@ -2,7 +2,8 @@
  * Every register that a debugger sees, each once: its name, width, gdb number, place in lldb's
  * world and how it is found in the machine. Numbers 0–59 are gdb's own amd64-linux layout, 560
  * bytes (gdb, features/i386/64bit-core.xml, 64bit-sse.xml, 64bit-linux.xml, 64bit-segments.xml);
- * from 60 on come ours, served by `p` only. DWARF numbers: System V ABI AMD64, figure 3.36.
+ * from 60 on come ours, served by `p` only. DWARF numbers: System V ABI AMD64, figure 3.36. What of
+ * them an i386 has, and how, is in i386-registers.ts.
  */
 import type { MachineControl, MachineView } from '../../machine/index.ts';
 import { storeVectorRegister, x87RegisterStore } from './fxsave-registers.ts';
@@ -12,7 +13,7 @@ export interface LldbRole {
   readonly generic?:
     'pc' | 'sp' | 'fp' | 'flags' | 'arg1' | 'arg2' | 'arg3' | 'arg4' | 'arg5' | 'arg6';
   readonly altName?: string;
-  /** DWARF and eh_frame number: the same on x86-64. */
+  /** DWARF number, which eh_frame has as well. */
   readonly dwarf?: number;
 }
 
@@ -33,6 +34,8 @@ export function registerContext(machine: MachineView, guestPid: number): Registe
 
 export interface RegisterDefinition {
   readonly name: string;
+  /** Its name in this table, under whatever name it is served. */
+  readonly id: string;
   readonly bits: 32 | 64 | 80 | 128;
   readonly number: number;
   /** Type in gdb's target description. */
@@ -45,7 +48,7 @@ export interface RegisterDefinition {
   /** The value as a number, of a register that is computed: what `store` stores. */
   readonly compute?: (context: RegisterContext) => bigint;
   /** False: refused. Absent: read-only. */
-  write?(machine: MachineControl, bytes: Uint8Array): boolean;
+  write?(machine: MachineView & MachineControl, bytes: Uint8Array): boolean;
   /** The name of this register in a saved context (`RegisterValues`), when it can be in one. */
   readonly savedAs?: string;
 }
@@ -58,11 +61,6 @@ export const REGISTER_FEATURES = {
   system: 'org.exoscope.system',
 } as const;
 export type RegisterFeature = keyof typeof REGISTER_FEATURES;
-
-/** The `g` block: registers 0–59. */
-export const G_BLOCK_BYTES = 560;
-export const FIRST_REGISTER_BEYOND_G = 60;
-export const REGISTER_NUMBER = { rbp: 6, rsp: 7, rip: 16 } as const;
 
 const GENERAL: readonly (readonly [string, LldbRole, string?])[] = [
   ['rax', { dwarf: 0 }],
@@ -95,7 +93,8 @@ const SEGMENT_SELECTORS: readonly (readonly [string, number])[] = [
 
 const X87_CONTROL = ['fctrl', 'fstat', 'ftag', 'fiseg', 'fioff', 'foseg', 'fooff', 'fop'];
 
-type Unnumbered = Omit<RegisterDefinition, 'number'>;
+/** Numbers are given when all are together; ids but for a register that is another's lower half. */
+type Unnumbered = Omit<RegisterDefinition, 'number' | 'id'>;
 
 /** A register that the machine knows by name. */
 function machineRegister(
@@ -145,6 +144,16 @@ function computedRegister(
     write: () => true,
     store: (context, into, offset) => storeInteger(compute(context), bits, into, offset),
   };
+}
+
+/** What is on top of the stack, a pointer of `bits`; 0 where it cannot be read. */
+export function returnAddressRegister(name: string, bits: 32 | 64): Unnumbered {
+  const top = ({ machine }: RegisterContext): bigint =>
+    machine.readInteger(
+      BigInt.asUintN(bits, machine.readRegister('rsp') ?? 0n),
+      bits === 64 ? 8 : 4,
+    ) ?? 0n;
+  return computedRegister(name, 'code_ptr', top, bits);
 }
 
 function coreRegisters(): Unnumbered[] {
@@ -219,11 +228,7 @@ function systemRegisters(): Unnumbered[] {
     system('cr4', 'x64_cr4', true),
     system('cr8', 'int64'),
     system('efer', 'x64_efer', true),
-    computedRegister(
-      'ret_rsp',
-      'code_ptr',
-      ({ machine }) => machine.readInteger(machine.readRegister('rsp') ?? 0n, 8) ?? 0n,
-    ),
+    returnAddressRegister('ret_rsp', 64),
     computedRegister('icount', 'int64', ({ machine }) => machine.icount),
     computedRegister('guest_pid', 'int32', ({ guestPid }) => BigInt(guestPid), 32),
     computedRegister('cpl', 'int32', ({ machine }) => machine.readRegister('cpl') ?? 0n, 32),
@@ -239,10 +244,7 @@ export const REGISTERS: readonly RegisterDefinition[] = [
   machineRegister('fs_base', 64, 'int', 'segments', { lldb: { dwarf: 58 } }),
   machineRegister('gs_base', 64, 'int', 'segments', { lldb: { dwarf: 59 } }),
   ...systemRegisters(),
-].map((register, number) => ({ ...register, number }));
-
-/** The registers of the `g` block. */
-export const G_BLOCK_REGISTERS = REGISTERS.slice(0, FIRST_REGISTER_BEYOND_G);
+].map((register, number) => ({ ...register, id: register.name, number }));
 
 /** The quadword in memory, 0 where it cannot be read. */
 export function quadwordAt(machine: MachineView, address: bigint, cr3?: bigint): bigint {

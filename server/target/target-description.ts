@@ -3,8 +3,8 @@
  * manual, "Target Description Format"). gdb reads it in pieces of 4 KiB, a round trip each: for gdb it
  * has no more in it than gdb uses. lldb reads all at once and wants more attributes.
  */
+import type { Architecture, RegisterSet } from './register-set.ts';
 import {
-  REGISTERS,
   REGISTER_FEATURES,
   type RegisterDefinition,
   type RegisterFeature,
@@ -157,24 +157,28 @@ function registerElement(register: RegisterDefinition, client: Client): string {
   return `<reg ${text.join(' ')}/>`;
 }
 
-function featureElement(feature: RegisterFeature, client: Client): string {
-  const registers = REGISTERS.filter((register) => register.feature === feature);
+/** Empty: nothing of it is served. */
+function featureElement(feature: RegisterFeature, set: RegisterSet, client: Client): string {
+  const registers = set.registers.filter((register) => register.feature === feature);
+  if (registers.length === 0) return '';
   const content = [...TYPES[feature], ...registers.map((one) => registerElement(one, client))];
   return `<feature name="${REGISTER_FEATURES[feature]}">\n${content.join('\n')}\n</feature>\n`;
 }
 
+/** gdb's words for them. */
+const ARCHITECTURE_NAMES: Readonly<Record<Architecture, string>> = {
+  'x86-64': 'i386:x86-64',
+  i386: 'i386',
+};
+
 /** The whole description, one document without includes. */
-function description(client: Client): string {
+export function targetDescription(set: RegisterSet, client: Client): string {
   const features = Object.keys(REGISTER_FEATURES) as RegisterFeature[];
+  const architecture = ARCHITECTURE_NAMES[set.architecture];
   return [
     '<?xml version="1.0"?>\n<!DOCTYPE target SYSTEM "gdb-target.dtd">\n<target version="1.0">\n',
-    '<architecture>i386:x86-64</architecture>\n<osabi>GNU/Linux</osabi>\n',
-    ...features.map((feature) => featureElement(feature, client)),
+    `<architecture>${architecture}</architecture>\n<osabi>GNU/Linux</osabi>\n`,
+    ...features.map((feature) => featureElement(feature, set, client)),
     '</target>\n',
   ].join('');
 }
-
-export const TARGET_XML: Readonly<Record<Client, string>> = {
-  gdb: description('gdb'),
-  lldb: description('lldb'),
-};

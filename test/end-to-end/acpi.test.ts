@@ -1,8 +1,6 @@
 /** A guest that relies on ACPI, the I/O APIC and the HPET: the same on our PC as on QEMU's, to its end. */
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   Machine,
@@ -12,6 +10,7 @@ import {
 } from '../../machine/index.ts';
 import { inTemporaryFolder, qemuArguments } from '../kernel/qemu.ts';
 import { missing } from '../tools.ts';
+import { build32 } from './build32.ts';
 import { collect, gdbWith, type GdbResult } from './gdb.ts';
 import { MAIN, ServerProcess } from './server-process.ts';
 
@@ -31,15 +30,7 @@ const LINES = [
   '',
 ].join('\n');
 
-function build(folder: string): string {
-  const image = join(folder, 'acpi-guest.elf');
-  const code = ['-m32', '-march=i686', '-mgeneral-regs-only', '-g', '-O2', '-Wall', '-Wextra'];
-  const alone = ['-ffreestanding', '-fno-pic', '-fno-stack-protector', '-nostdlib', '-static'];
-  const places = '-Wl,--build-id=none,-Ttext=0x102000,--section-start=.multiboot=0x101000';
-  const source = join(import.meta.dirname, 'acpi-guest.c');
-  execFileSync('gcc', [...code, ...alone, places, '-o', image, source]);
-  return image;
-}
+const build = (folder: string): string => build32(folder, 'acpi-guest', '-O2');
 
 /** What the guest says before it switches its PC off, and the emulator's status. */
 const run = (program: string, ...args: readonly string[]) =>
@@ -102,10 +93,9 @@ describe.skipIf(missing('gcc', 'gdb'))('a debugger whose guest switches the PC o
     inTemporaryFolder(async (folder) => {
       const image = build(folder);
       const server = await ServerProcess.start('--wait', image);
-      // The file is i386's and the machine x86-64: gdb must be told.
-      const attach = ['set architecture i386:x86-64', `target remote ${server.address}`];
+      const attach = `target remote ${server.address}`;
       try {
-        await use((...commands) => gdbWith([image], ...attach, ...commands));
+        await use((...commands) => gdbWith([image], attach, ...commands));
       } finally {
         await server.stop();
       }
@@ -119,19 +109,19 @@ describe.skipIf(missing('gcc', 'gdb'))('a debugger whose guest switches the PC o
         'continue',
         'info threads',
       );
-      expect(printed[3], everything).toContain('Temporary breakpoint 1, tick (');
-      expect(printed[4]).toContain('[Inferior 1 (process 1) exited normally]\n');
-      expect(printed[5]).toBe('No threads.\n');
+      expect(printed[2], everything).toContain('Temporary breakpoint 1, tick (');
+      expect(printed[3]).toContain('[Inferior 1 (process 1) exited normally]\n');
+      expect(printed[4]).toBe('No threads.\n');
     }));
 
   it('can look at what is left, and boot it again', () =>
     served(async (session) => {
       await session('continue');
-      const looks = ['x/i $rip', 'p ticks'];
+      const looks = ['x/i $eip', 'p ticks'];
       const again = ['monitor reset', 'maint flush register-cache', 'continue'];
       const { printed, everything } = await session(...looks, ...again);
-      expect(printed[2], everything).toContain('<guest+');
-      expect(printed[3]).toBe('$1 = 1\n');
-      expect(printed[6]).toContain('[Inferior 1 (process 1) exited normally]\n');
+      expect(printed[1], everything).toContain('<guest+');
+      expect(printed[2]).toBe('$1 = 1\n');
+      expect(printed[5]).toContain('[Inferior 1 (process 1) exited normally]\n');
     }));
 });

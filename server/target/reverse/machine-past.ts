@@ -12,6 +12,7 @@ import type { KernelAwareness } from '../../awareness/awareness.ts';
 import { GuestView } from '../../awareness/guest-view.ts';
 import { MachineAgent } from '../machine-agent.ts';
 import { MachineBreakpoints } from '../machine-breakpoints.ts';
+import type { RegisterSet } from '../register-set.ts';
 import type { ReverseAction, TargetReverse, ThreadNumber } from '../target.ts';
 import { ReverseRunner } from './reverse-runner.ts';
 
@@ -24,6 +25,7 @@ export interface Recording {
 export interface PastParts {
   readonly recording: Recording;
   readonly kernel: KernelAwareness | undefined;
+  readonly set: RegisterSet;
   /** Everybody's. */
   readonly breakpoints: MachineBreakpoints;
   /** The machine is somewhere else now. */
@@ -70,7 +72,8 @@ export class MachinePast implements TargetReverse {
   }
 
   #withStops(machine: Machine): Replica {
-    const agent = new MachineAgent(machine, new GuestView(machine, this.#parts.kernel));
+    const { kernel, set } = this.#parts;
+    const agent = new MachineAgent(machine, new GuestView(machine, kernel), set);
     const stops = new MachineBreakpoints(machine, agent);
     return {
       machine,

@@ -6,11 +6,11 @@ import type { MachineView } from '../../../machine/index.ts';
 import { AgentError } from '../../agent/agent-error.ts';
 import type { AgentEnvironment, AgentTrace } from '../../agent/environment.ts';
 import { AgentProgram } from '../../agent/program.ts';
-import { EXTRA_BYTES, RegisterBlocks } from '../register-blocks.ts';
-import { G_BLOCK_BYTES } from '../register-table.ts';
+import { RegisterBlocks } from '../register-blocks.ts';
+import type { RegisterSet } from '../register-set.ts';
 import type { TraceAction } from '../target.ts';
 import { MEMORY_HEADER, VARIABLE_BYTES } from './frame-blocks.ts';
-import { EXTRA_MASK, NO_PID, PID_MASK } from './frame-registers.ts';
+import { extraMask, NO_PID, pidMask } from './frame-registers.ts';
 import { BLOCK, type TraceBuffer } from './trace-buffer.ts';
 
 /** What one frame may hold: a wrong length must not fill the buffer, nor take the slice's time. */
@@ -31,6 +31,7 @@ const ABSENT = new AgentError('a base register that has no number for a value');
 
 export interface CollectorParts {
   readonly machine: MachineView;
+  readonly set: RegisterSet;
   readonly buffer: TraceBuffer;
   /** Registers, memory and variables for expressions. */
   readonly environment: AgentEnvironment;
@@ -49,7 +50,7 @@ export class Collector implements AgentTrace {
 
   constructor(parts: CollectorParts) {
     this.#parts = parts;
-    this.#registers = new RegisterBlocks(parts.machine);
+    this.#registers = new RegisterBlocks(parts.machine, parts.set);
     this.#rip = parts.machine.registerReader('rip') ?? (() => 0n);
     this.environment = tracingEnvironment(parts.environment, this);
   }
@@ -89,11 +90,11 @@ export class Collector implements AgentTrace {
   }
 
   memory(address: bigint, lengthBytes: number): void {
-    const { buffer, machine } = this.#parts;
+    const { buffer, machine, set } = this.#parts;
     for (let done = 0; done < lengthBytes;) {
       const piece = Math.min(LONGEST_PIECE, lengthBytes - done);
       const offset = this.#block(BLOCK.memory, MEMORY_HEADER + piece);
-      const start = done === 0 ? address : address + BigInt(done);
+      const start = set.linear(done === 0 ? address : address + BigInt(done));
       buffer.view.setBigUint64(offset + 1, start, true);
       const read = machine.copyLinear(start, piece, buffer.bytes, offset + MEMORY_HEADER);
       buffer.view.setUint16(offset + 9, read, true);
@@ -119,24 +120,25 @@ export class Collector implements AgentTrace {
 
   /** All of `g` for any register of it, as gdbserver does. */
   #compileRegisters(mask: bigint): Collect {
-    const wantsExtra = (mask & EXTRA_MASK) !== 0n;
-    const wantsPid = (mask & PID_MASK) !== 0n;
-    const { buffer, guestPid } = this.#parts;
+    const { buffer, guestPid, set } = this.#parts;
+    const wantsExtra = (mask & extraMask(set)) !== 0n;
+    const wantsPid = (mask & pidMask(set)) !== 0n;
     return () => {
-      const offset = this.#block(BLOCK.registers, 1 + G_BLOCK_BYTES);
+      const offset = this.#block(BLOCK.registers, 1 + set.generalBytes);
       this.#registers.storeGeneral(buffer.view, offset + 1);
       if (!wantsExtra) return;
-      const extra = this.#block(BLOCK.extra, 1 + EXTRA_BYTES);
+      const extra = this.#block(BLOCK.extra, 1 + set.extraBytes);
       this.#registers.storeExtra(buffer.view, extra + 1, wantsPid ? guestPid() : NO_PID);
     };
   }
 
   #compileMemory(action: TraceAction & { kind: 'memory' }): Collect {
     const { baseRegister, offset, lengthBytes } = action;
+    const { pointerBytes } = this.#parts.set;
     if (baseRegister === undefined) return () => this.memory(offset, lengthBytes);
     const base = this.environment.register(baseRegister);
     if (base === undefined) throw ABSENT;
-    return () => this.memory(BigInt.asUintN(64, base() + offset), lengthBytes);
+    return () => this.memory(BigInt.asUintN(8 * pointerBytes, base() + offset), lengthBytes);
   }
 
   #block(tag: number, lengthBytes: number): number {

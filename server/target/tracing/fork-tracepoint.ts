@@ -4,31 +4,35 @@
  */
 import type { KernelAwareness } from '../../awareness/awareness.ts';
 import type { TracepointDescription } from '../target.ts';
-import { REGISTERS } from '../register-table.ts';
+import type { RegisterSet } from '../register-set.ts';
 
 const NUMBER = 1;
 const STACK_BYTES = 1024;
-const RSP = REGISTERS.findIndex(({ name }) => name === 'rsp');
-/** reg rsp, const16 length, trace, end. */
-const COLLECT_STACK = Uint8Array.of(0x26, 0, RSP, 0x23, STACK_BYTES >> 8, STACK_BYTES & 0xff, 0x0c, 0x27); // prettier-ignore
 
 /** Undefined: no kernel that is known, or none that forks. */
 export function forkTracepoint(
   kernel: KernelAwareness | undefined,
+  { registers, stackPointer }: RegisterSet,
 ): TracepointDescription | undefined {
   const point = kernel?.forkEntryPoints.find(({ kind }) => kind === 'fork');
   if (point === undefined) return undefined;
   const { address } = point;
+  // reg rsp, const16 length, trace, end
+  const length = [STACK_BYTES >> 8, STACK_BYTES & 0xff];
+  const collectStack = Uint8Array.of(0x26, 0, stackPointer, 0x23, ...length, 0x0c, 0x27);
   return {
     definition: { number: NUMBER, address, isEnabled: true, stepCount: 0, passCount: 0 },
     actions: [
-      { kind: 'registers', mask: (1n << BigInt(REGISTERS.length)) - 1n },
-      { kind: 'expression', bytecode: COLLECT_STACK },
+      { kind: 'registers', mask: (1n << BigInt(registers.length)) - 1n },
+      { kind: 'expression', bytecode: collectStack },
     ],
     sources: [
       // By its address: a name would need symbols, and gdb would skip what it takes for a prologue.
       { type: 'at', text: `*0x${address.toString(16)}` },
-      { type: 'cmd', text: `collect $regs, *(unsigned char (*)[${STACK_BYTES}])$rsp` },
+      {
+        type: 'cmd',
+        text: `collect $regs, *(unsigned char (*)[${STACK_BYTES}])$${registers[stackPointer]!.name}`,
+      },
     ],
   };
 }

@@ -1,7 +1,6 @@
 /** Walks the blocks of a frame (trace-buffer.ts has the drawing). */
 import { BLOCK, FRAME } from './trace-buffer.ts';
-import { EXTRA_BYTES } from '../register-blocks.ts';
-import { G_BLOCK_BYTES } from '../register-table.ts';
+import type { RegisterSet } from '../register-set.ts';
 
 /** A block: its tag, where it begins with the tag, and its length with the tag. */
 export interface FrameBlock {
@@ -19,21 +18,23 @@ export function* blocksOf(
   view: DataView,
   offset: number,
   sizeBytes: number,
+  set: RegisterSet,
 ): Generator<FrameBlock, void> {
   for (let at = offset + FRAME.blocks; at < offset + sizeBytes;) {
     const tag = view.getUint8(at);
-    const lengthBytes = lengthOfBlock(view, at, tag);
+    const lengthBytes = lengthOfBlock(view, at, set);
     yield { tag, offset: at, lengthBytes };
     at += lengthBytes;
   }
 }
 
-function lengthOfBlock(view: DataView, at: number, tag: number): number {
+function lengthOfBlock(view: DataView, at: number, set: RegisterSet): number {
+  const tag = view.getUint8(at);
   switch (tag) {
     case BLOCK.registers:
-      return 1 + G_BLOCK_BYTES;
+      return 1 + set.generalBytes;
     case BLOCK.extra:
-      return 1 + EXTRA_BYTES;
+      return 1 + set.extraBytes;
     case BLOCK.memory:
       return MEMORY_HEADER + view.getUint16(at + 9, true);
     case BLOCK.variable:

@@ -1,12 +1,9 @@
 /** One frame, copied out of the buffer: what a debugger looks at after `tfind`. */
-import { placeOfRegister } from '../register-blocks.ts';
-import { G_BLOCK_BYTES, REGISTERS, REGISTER_NUMBER } from '../register-table.ts';
+import type { RegisterSet } from '../register-set.ts';
 import type { TraceFrame } from '../target.ts';
 import { blocksOf, type FrameBlock, MEMORY_HEADER } from './frame-blocks.ts';
-import { isPid, NO_PID } from './frame-registers.ts';
+import { NO_PID } from './frame-registers.ts';
 import { BLOCK, FRAME, type TraceBuffer } from './trace-buffer.ts';
-
-const ICOUNT = REGISTERS.findIndex(({ name }) => name === 'icount');
 
 /** Memory as it is now, for regions that do not change; as many bytes as can be read. */
 export type ReadUnchanging = (address: bigint, lengthBytes: number) => Uint8Array;
@@ -19,20 +16,25 @@ interface Piece {
 export class KeptFrame implements TraceFrame {
   readonly number: number;
   readonly tracepoint: number;
-  readonly #pc: bigint;
+  readonly #set: RegisterSet;
   readonly #view: DataView;
   readonly #bytes: Uint8Array;
   readonly #blocks: readonly FrameBlock[];
   readonly #pieces: readonly Piece[];
   readonly #unchanging: ReadUnchanging;
 
-  constructor(buffer: TraceBuffer, number: number, offset: number, unchanging: ReadUnchanging) {
+  constructor(
+    buffer: TraceBuffer,
+    set: RegisterSet,
+    { number, offset }: { readonly number: number; readonly offset: number },
+    unchanging: ReadUnchanging,
+  ) {
+    this.#set = set;
     this.number = number;
     this.#bytes = buffer.bytes.slice(offset, offset + buffer.sizeAt(offset));
     this.#view = new DataView(this.#bytes.buffer);
     this.tracepoint = this.#view.getUint32(FRAME.tracepoint, true);
-    this.#pc = this.#view.getBigUint64(FRAME.pc, true);
-    this.#blocks = [...blocksOf(this.#view, 0, this.#bytes.length)];
+    this.#blocks = [...blocksOf(this.#view, 0, this.#bytes.length, set)];
     this.#pieces = this.#ofTag(BLOCK.memory).map(({ offset: at, lengthBytes }) => ({
       start: this.#view.getBigUint64(at + 1, true),
       bytes: this.#bytes.subarray(at + MEMORY_HEADER, at + lengthBytes),
@@ -46,22 +48,24 @@ export class KeptFrame implements TraceFrame {
     if (block !== undefined) {
       return { bytes: this.#bytes.slice(block.offset + 1, block.offset + block.lengthBytes) };
     }
-    const bytes = new Uint8Array(G_BLOCK_BYTES);
-    const known = new Array<boolean>(G_BLOCK_BYTES).fill(false);
-    const { offset, lengthBytes } = placeOfRegister(REGISTER_NUMBER.rip)!;
-    new DataView(bytes.buffer).setBigUint64(offset, this.#pc, true);
+    const { generalBytes, programCounter } = this.#set;
+    const bytes = new Uint8Array(generalBytes);
+    const known = new Array<boolean>(generalBytes).fill(false);
+    const { offset, lengthBytes } = this.#set.placeOf(programCounter)!;
+    bytes.set(this.#programCounter(), offset);
     known.fill(true, offset, offset + lengthBytes);
     return { bytes, known };
   }
 
   register(number: number): Uint8Array | 'unavailable' | undefined {
-    const place = placeOfRegister(number);
+    const place = this.#set.placeOf(number);
     if (place === undefined) return undefined;
     const block = this.#ofTag(place.isExtra ? BLOCK.extra : BLOCK.registers)[0];
     if (block === undefined) return this.#fromHeader(number);
     const start = block.offset + 1 + place.offset;
     const value = this.#bytes.slice(start, start + place.lengthBytes);
-    const isAbsent = isPid(number) && this.#view.getUint32(start, true) === NO_PID;
+    const isPid = this.#set.registers[number]!.id === 'guest_pid';
+    const isAbsent = isPid && this.#view.getUint32(start, true) === NO_PID;
     return isAbsent ? 'unavailable' : value;
   }
 
@@ -107,9 +111,14 @@ export class KeptFrame implements TraceFrame {
 
   /** What is known of every frame. */
   #fromHeader(number: number): Uint8Array | 'unavailable' {
-    if (number === REGISTER_NUMBER.rip) return this.#bytes.slice(FRAME.pc, FRAME.pc + 8);
-    if (number === ICOUNT) return this.#bytes.slice(FRAME.icount, FRAME.icount + 8);
+    const { id } = this.#set.registers[number]!;
+    if (id === 'rip') return this.#programCounter();
+    if (id === 'icount') return this.#bytes.slice(FRAME.icount, FRAME.icount + 8);
     return 'unavailable';
+  }
+
+  #programCounter(): Uint8Array {
+    return this.#bytes.slice(FRAME.pc, FRAME.pc + this.#set.pointerBytes);
   }
 
   #variables(): readonly FrameBlock[] {

@@ -12,6 +12,7 @@ import { AgentError } from '../../agent/agent-error.ts';
 import { ERRNO, RemoteError } from '../../rsp/errno.ts';
 import type { MachineAgent } from '../machine-agent.ts';
 import type { MachineBreakpoints } from '../machine-breakpoints.ts';
+import type { RegisterSet } from '../register-set.ts';
 import type {
   TargetTracepoints,
   TraceAction,
@@ -45,6 +46,8 @@ const NANOSECONDS_PER_MICROSECOND = 1000n;
 export interface TracingParts {
   readonly machine: MachineView & MachineControl;
   readonly agent: MachineAgent;
+  /** What gdb's numbers of registers are. */
+  readonly set: RegisterSet;
   readonly breakpoints: Pick<MachineBreakpoints, 'setTakeover'>;
   /** The trace that the server runs from the start, if any. */
   readonly own: TracepointDescription | undefined;
@@ -69,7 +72,7 @@ export class MachineTracepoints implements TargetTracepoints {
   readonly #machine: MachineView & MachineControl;
   readonly #agent: MachineAgent;
   readonly #buffer = new TraceBuffer(DEFAULT_BUFFER_BYTES);
-  readonly #file = new TraceFile(this.#buffer);
+  readonly #file: TraceFile;
   readonly #collector: Collector;
   readonly #tracepoints = new Map<string, Tracepoint>();
   readonly #variables = new Map<number, TraceVariable>();
@@ -92,12 +95,14 @@ export class MachineTracepoints implements TargetTracepoints {
   #stoppedAt: bigint | undefined;
 
   constructor(parts: TracingParts) {
-    const { machine, agent } = parts;
+    const { machine, agent, set } = parts;
     this.#parts = parts;
+    this.#file = new TraceFile(this.#buffer, set);
     this.#machine = machine;
     this.#agent = agent;
     this.#collector = new Collector({
       machine,
+      set,
       buffer: this.#buffer,
       environment: agent,
       guestPid: () => agent.guestPid(),
@@ -298,7 +303,8 @@ export class MachineTracepoints implements TargetTracepoints {
     const number = this.#numberOf(query, after === undefined ? 0 : after + 1);
     const offset = number === undefined ? undefined : this.#buffer.offsetOf(number);
     if (number === undefined || offset === undefined) return undefined;
-    return new KeptFrame(this.#buffer, number, offset, (address, lengthBytes) =>
+    const { set } = this.#parts;
+    return new KeptFrame(this.#buffer, set, { number, offset }, (address, lengthBytes) =>
       this.#readUnchanging(address, lengthBytes),
     );
   }

@@ -3,7 +3,7 @@
  * tracepoint u16, length of the blocks u32, blocks R, M and V. What uploads reads from the front to
  * the end in pieces, so the place where the last piece ended is kept.
  */
-import { EXTRA_BYTES } from '../register-blocks.ts';
+import type { RegisterSet } from '../register-set.ts';
 import { blocksOf, type FrameBlock } from './frame-blocks.ts';
 import { BLOCK, FRAME, type TraceBuffer } from './trace-buffer.ts';
 
@@ -23,10 +23,12 @@ interface Place {
 
 export class TraceFile {
   readonly #buffer: TraceBuffer;
+  readonly #set: RegisterSet;
   #place: Place | undefined;
 
-  constructor(buffer: TraceBuffer) {
+  constructor(buffer: TraceBuffer, set: RegisterSet) {
     this.#buffer = buffer;
+    this.#set = set;
   }
 
   /** At most `lengthBytes` from `offsetBytes` on; empty behind the end. */
@@ -60,7 +62,7 @@ export class TraceFile {
   #frame(number: number, registers: BlockRegisters): Uint8Array {
     const { bytes, view } = this.#buffer;
     const offset = this.#buffer.offsetOf(number)!;
-    const blocks = [...blocksOf(view, offset, this.#buffer.sizeAt(offset))];
+    const blocks = [...blocksOf(view, offset, this.#buffer.sizeAt(offset), this.#set)];
     const extra = blocks.find(isExtra);
     const content = blocks
       .filter((block) => !isExtra(block))
@@ -81,8 +83,9 @@ export class TraceFile {
 
   /** The registers outside g; 0 where they were not collected, as the form knows no unknown ones. */
   #extraRegisters(block: FrameBlock | undefined): Uint8Array {
-    if (block === undefined) return new Uint8Array(EXTRA_BYTES);
-    return this.#buffer.bytes.subarray(block.offset + 1, block.offset + 1 + EXTRA_BYTES);
+    const { extraBytes } = this.#set;
+    if (block === undefined) return new Uint8Array(extraBytes);
+    return this.#buffer.bytes.subarray(block.offset + 1, block.offset + 1 + extraBytes);
   }
 }
 
