@@ -40,10 +40,13 @@ function isThere(page: string, link: string): boolean {
 }
 
 describe('the documentation', () => {
-  it.each(PAGES.map((page) => relative(ROOT, page)))('%s has no link that leads nowhere', (name) => {
-    const page = join(ROOT, name);
-    expect(linksOf(page).filter((link) => !isThere(page, link))).toEqual([]);
-  });
+  it.each(PAGES.map((page) => relative(ROOT, page)))(
+    '%s has no link that leads nowhere',
+    (name) => {
+      const page = join(ROOT, name);
+      expect(linksOf(page).filter((link) => !isThere(page, link))).toEqual([]);
+    },
+  );
 
   it('is reached from the README, page by page', () => {
     const linked = linksOf(README).map((link) => link.split('#')[0]);
