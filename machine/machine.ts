@@ -39,8 +39,10 @@ import { cpuStateOver, type CpuState } from './state/fields.ts';
 import { RAM_BASE } from './state/layout.ts';
 import { StepEngine } from './step-engine/step-engine.ts';
 import type { StopReason, WatchKind } from './stop-reason.ts';
+import type { CheckpointState } from './time-travel/checkpoint-state.ts';
 import type { MachineState } from './time-travel/machine-state.ts';
-import { loadState, saveState, type SavedParts } from './time-travel/save-and-load.ts';
+import { loadState, saveCore, type SavedParts } from './time-travel/save-and-load.ts';
+import { savePages, savePagesBeside, type PageRun } from './time-travel/saved-pages.ts';
 
 const MIB = 1024 * 1024;
 const WASM_PAGE = 65536;
@@ -262,8 +264,12 @@ export class Machine implements MachineView, MachineControl {
   }
 
   save(): MachineState {
-    const lastHooks = this.hooks.lastRun;
-    return { ...saveState(this.savedParts()), serial: this.serial.bytes(), lastHooks };
+    return this.stateWith(savePages(this.memory.physical));
+  }
+
+  /** As `save`, of a machine that keeps many: what is as in `previous` is shared with it. */
+  saveBeside(previous: CheckpointState | undefined): CheckpointState {
+    return this.stateWith(savePagesBeside(this.memory.physical, previous?.pages ?? []));
   }
 
   savedBytes(): number {
@@ -295,6 +301,11 @@ export class Machine implements MachineView, MachineControl {
 
   serialHistory(): Uint8Array {
     return this.serial.bytes();
+  }
+
+  private stateWith(pages: readonly PageRun[]): CheckpointState {
+    const lastHooks = this.hooks.lastRun;
+    return { core: saveCore(this.savedParts()), pages, serial: this.serial.bytes(), lastHooks };
   }
 
   /** RAM, code and what the serial line has said. */

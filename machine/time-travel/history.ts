@@ -11,8 +11,7 @@
  * A machine that has been taken back repeats the inputs that came after, at the same places, and does
  * as it did; when it is given something else, what was to come is forgotten.
  */
-import { bytesOf, checkpointState, type CheckpointState } from './checkpoint-state.ts';
-import type { MachineState } from './machine-state.ts';
+import { bytesOf, type CheckpointState } from './checkpoint-state.ts';
 import type { Place, Position } from './position.ts';
 
 export type RecordedInput = { readonly at: Position } & (
@@ -96,10 +95,14 @@ export class History {
     return until > icount ? until - icount : 0n;
   }
 
+  /** The state kept last: the next one is much the same. */
+  get latestState(): CheckpointState | undefined {
+    return this.last?.checkpoints.at(-1)?.state;
+  }
+
   /** A new segment, from a power-on (no state) or from a state that came about from outside. */
-  begin(at: Position, state?: MachineState): void {
-    const kept = state && checkpointState(state, this.last?.checkpoints.at(-1)?.state);
-    const origin = { at, inputs: 0, ...(kept === undefined ? {} : { state: kept }) };
+  begin(at: Position, state?: CheckpointState): void {
+    const origin = { at, inputs: 0, ...(state === undefined ? {} : { state }) };
     this.segments.push({ checkpoints: [origin], inputs: [] });
     this.#spareMemory();
     this.#cursor = 0;
@@ -135,22 +138,18 @@ export class History {
     this.#cursor += 1;
   }
 
-  checkpoint(at: Position, state: MachineState): void {
+  checkpoint(at: Position, state: CheckpointState): void {
     const { last } = this;
     if (last === undefined) return;
     this.keep(last, { at, inputs: this.#cursor, state });
   }
 
   /** Keeps a whole state of a segment in the order of the run. */
-  keep(
-    segment: Segment,
-    { state, ...place }: Omit<Checkpoint, 'state'> & { state: MachineState },
-  ): void {
-    const { checkpoints } = segment;
-    const index = checkpoints.findLastIndex(({ at }) => at.icount <= place.at.icount);
-    const before = checkpoints[index];
-    if (index > 0 && before?.at.icount === place.at.icount) return;
-    checkpoints.splice(index + 1, 0, { ...place, state: checkpointState(state, before?.state) });
+  keep({ checkpoints }: Segment, kept: Checkpoint): void {
+    const { icount } = kept.at;
+    const index = checkpoints.findLastIndex(({ at }) => at.icount <= icount);
+    if (index > 0 && checkpoints[index]?.at.icount === icount) return;
+    checkpoints.splice(index + 1, 0, kept);
     this.#spareMemory();
   }
 

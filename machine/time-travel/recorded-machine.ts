@@ -175,7 +175,7 @@ export class RecordedMachine extends Machine {
       this.#checkpointAt = this.icount + CHECKPOINT_INSTRUCTIONS;
       return;
     }
-    const state = this.save();
+    const state = this.saveBeside(this.history.latestState);
     if (isNew) this.history.begin(positionOf(this), state);
     else this.history.checkpoint(positionOf(this), state);
     this.#isChanged = false;

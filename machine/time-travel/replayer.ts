@@ -8,7 +8,6 @@ import {
   type RecordedInput,
   type Segment,
 } from './history.ts';
-import type { MachineState } from './machine-state.ts';
 import { isAtPlace, isAtPosition, positionOf, type Place } from './position.ts';
 
 /** A breakpoint or a watchpoint of the replaying machine's. */
@@ -38,10 +37,10 @@ export class Replayer {
     return { segment: this.#segment, inputs: this.#inputs };
   }
 
-  /** The whole state as it stands. */
-  checkpoint(): Omit<Checkpoint, 'state'> & { readonly state: MachineState } {
+  /** The whole state as it stands; most of it is as in an earlier one. */
+  checkpoint(before: Checkpoint): Checkpoint {
     const at = positionOf(this.#machine);
-    return { at, inputs: this.#inputs, state: this.#machine.save() };
+    return { at, inputs: this.#inputs, state: this.#machine.saveBeside(before.state) };
   }
 
   isAt(place: Place): boolean {

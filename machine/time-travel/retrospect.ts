@@ -147,11 +147,13 @@ export class Retrospect {
     let distance = goal - from.at.icount;
     if (distance < least + NEARBY_INSTRUCTIONS) return;
     const replayer = new Replayer(this.#replica.machine, segment, from);
+    let last = from;
     while (distance > NEARBY_INSTRUCTIONS) {
       distance = distance > least ? distance / DISTANCE_RATIO : 0n;
       if (distance < NEARBY_INSTRUCTIONS) distance = NEARBY_INSTRUCTIONS;
       while (replayer.run(goal - distance, PAUSE_INSTRUCTIONS) === 'more') yield;
-      this.#history.keep(segment, replayer.checkpoint());
+      last = replayer.checkpoint(last);
+      this.#history.keep(segment, last);
     }
   }
 

@@ -8,10 +8,10 @@ import { updateGuestWatches } from '../cpu/debug-registers.ts';
 import type { Device } from '../devices/device.ts';
 import type { CoreState, MachineState, SavedDevice } from './machine-state.ts';
 import { loadCpu, saveCpu } from './saved-cpu.ts';
-import { loadPages, savePages } from './saved-pages.ts';
+import { loadPages } from './saved-pages.ts';
 import { StateError } from './state-error.ts';
 
-/** What there is to save of a machine, but for its serial line. */
+/** What there is to save of a machine, but for RAM and its serial line. */
 export interface SavedParts {
   readonly cpu: Cpu;
   readonly clock: VirtualClock;
@@ -19,8 +19,9 @@ export interface SavedParts {
   readonly devices: readonly Device[];
 }
 
-export function saveState({ cpu, clock, devices }: SavedParts): Omit<MachineState, 'serial'> {
-  const core: CoreState = {
+/** All but RAM. */
+export function saveCore({ cpu, clock, devices }: SavedParts): CoreState {
+  return {
     memoryBytes: cpu.memory.physical.ramBytes,
     cpu: saveCpu(cpu.state),
     isHalted: cpu.halted,
@@ -31,7 +32,6 @@ export function saveState({ cpu, clock, devices }: SavedParts): Omit<MachineStat
     }),
     translations: cpu.memory.saveTranslations(),
   };
-  return { core, pages: savePages(cpu.memory.physical) };
 }
 
 /**

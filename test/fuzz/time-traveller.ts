@@ -260,7 +260,7 @@ export class TimeTraveller {
     const { present, history } = this.#machine;
     const hasRun = this.#timeline.moves[this.#at - 1]?.kind === 'step';
     if (present !== undefined && hasRun) {
-      history.checkpoint(positionOf(this.#machine), this.#machine.save());
+      history.checkpoint(positionOf(this.#machine), this.#machine.saveBeside(history.latestState));
     }
   }
 

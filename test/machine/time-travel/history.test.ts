@@ -1,23 +1,21 @@
 /** What a history keeps, and what it lets go. */
 import { describe, expect, it } from 'vitest';
-import { Machine, type MachineState } from '../../../machine/index.ts';
 import { History } from '../../../machine/time-travel/history.ts';
-import { bytesOf, checkpointState } from '../../../machine/time-travel/checkpoint-state.ts';
+import { bytesOf, type CheckpointState } from '../../../machine/time-travel/checkpoint-state.ts';
 import type { Position } from '../../../machine/time-travel/position.ts';
 import { smallGuest } from '../small-guest.ts';
+import { stateText } from './state-text.ts';
 
 const PAGE = 0x1000;
-const machine: Machine = smallGuest([0xf4]);
+const machine = smallGuest([0xf4]);
 const { core } = machine.save();
 
 /** A state in which only some pages are not zero. */
-function state(contents: Readonly<Record<number, number>>): MachineState {
-  const numbers = Object.keys(contents).map(Number);
-  const bytes = new Uint8Array(numbers.length * PAGE);
-  Object.values(contents).forEach((content, index) => {
-    bytes.fill(content, index * PAGE, (index + 1) * PAGE);
+function state(contents: Readonly<Record<number, number>>): CheckpointState {
+  const pages = Object.entries(contents).map(([number, content]) => {
+    return { numbers: [Number(number)], bytes: new Uint8Array(PAGE).fill(content) };
   });
-  return { core, serial: new Uint8Array(), pages: [{ numbers, bytes }] };
+  return { core, serial: new Uint8Array(), pages };
 }
 
 function at(icount: number): Position {
@@ -26,16 +24,19 @@ function at(icount: number): Position {
 
 describe('the states of a run', () => {
   it('have each page once that is the same in one and the next', () => {
-    const first = checkpointState(state({ 1: 1, 2: 2, 3: 3 }));
-    const second = checkpointState(state({ 1: 1, 2: 0x22, 3: 3, 4: 4 }), first);
-    expect(bytesOf([first])).toBe(3 * PAGE);
-    expect(bytesOf([first, second])).toBe(5 * PAGE);
-    expect(second.pages.map(({ numbers, bytes }) => [numbers[0], bytes[0]])).toEqual([
-      [1, 1],
-      [2, 0x22],
-      [3, 3],
-      [4, 4],
-    ]);
+    const guest = smallGuest([0xf4]);
+    const fill = (page: number, content: number): unknown =>
+      guest.writePhysical(BigInt(page * PAGE), new Uint8Array(PAGE).fill(content));
+    for (const page of [1, 2, 3, 5]) fill(page, page);
+    const first = guest.saveBeside(undefined);
+    fill(2, 0x22);
+    fill(4, 4);
+    fill(5, 0);
+    const second = guest.saveBeside(first);
+    expect(bytesOf([first, second]) - bytesOf([first])).toBe(2 * PAGE);
+    const own = second.pages.filter((page) => !first.pages.includes(page));
+    expect(own.map(({ numbers, bytes }) => [numbers[0], bytes[0]])).toEqual([[2, 0x22], [4, 4]]); // prettier-ignore
+    expect(stateText(second)).toBe(stateText(guest.save()));
   });
 
   it('are thinned out when there are many: the origin and the latest stay', () => {
