@@ -12,7 +12,7 @@ import { isAtPosition, placeOf, positionOf, type Place } from './position.ts';
 /** From one whole state to the next, at least. */
 const CHECKPOINT_INSTRUCTIONS = 20_000_000n;
 /** A whole state is kept when it has been run for so many times as long as it takes to keep one. */
-const RUN_PER_CHECKPOINT = 100;
+const RUN_PER_CHECKPOINT = 40;
 /** Runs from one look at whether it is time for one to the next; a slice is a run, and so is a step. */
 const RUNS_PER_LOOK = 256;
 
