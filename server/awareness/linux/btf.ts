@@ -25,12 +25,24 @@ const TAIL = new Map<number, readonly [fixed: number, each: number]>([
 const ALIASES: readonly number[] = [KIND.typedef, KIND.volatile, KIND.const, KIND.restrict, KIND.typeTag]; // prettier-ignore
 /** Typedefs of typedefs, and structures without a name in each other: more is a circle. */
 const DEEPEST = 16;
+/** Looked at for one offset: `struct task_struct` has some hundreds. */
+const MOST_MEMBERS = 100_000;
+/** A debug build's `struct task_struct` has 16 KiB; who reads it reads all of it. */
+const LARGEST_STRUCTURE = 1 << 15;
+/** Those that are wanted are shorter. */
+const LONGEST_NAME = 128;
 
 interface Composite {
   readonly at: number;
   readonly members: number;
   /** Offsets are of 24 bits below the size of a bit field. */
   readonly hasBitFields: boolean;
+}
+
+/** Structures within each other can be more than anybody has time for. */
+interface Search {
+  /** How many members may still be looked at. */
+  left: number;
 }
 
 export class BtfTypes {
@@ -82,21 +94,24 @@ export class BtfTypes {
   offsetOf(structure: string, ...path: readonly string[]): number | undefined {
     let composite = this.#structures.get(structure);
     let offset = 0;
+    const search = { left: MOST_MEMBERS };
     for (const name of path) {
-      const member = composite && this.#member(composite, name, DEEPEST);
+      const member = composite && this.#member(composite, name, DEEPEST, search);
       if (member === undefined) return undefined;
       offset += member.offset;
       composite = this.#compositeOf(member.type);
     }
-    return offset;
+    return offset < LARGEST_STRUCTURE ? offset : undefined;
   }
 
   #member(
     { at, members, hasBitFields }: Composite,
     name: string,
     depth: number,
+    search: Search,
   ): { readonly offset: number; readonly type: number } | undefined {
-    for (let index = 0; index < members; index++) {
+    for (let index = 0; index < members && search.left > 0; index++) {
+      search.left--;
       const entry = at + TYPE_BYTES + MEMBER_BYTES * index;
       const [nameAt, type, place] = [0, 4, 8].map((field) =>
         this.#view.getUint32(entry + field, true),
@@ -105,8 +120,9 @@ export class BtfTypes {
       const own = this.#text(nameAt);
       if (own === name) return bits % 8 === 0 ? { offset: bits / 8, type } : undefined;
       const inner = own === '' && depth > 0 ? this.#compositeOf(type) : undefined;
-      const found = inner && this.#member(inner, name, depth - 1);
-      if (found !== undefined) return { offset: bits / 8 + found.offset, type: found.type };
+      const found = inner && this.#member(inner, name, depth - 1, search);
+      if (found === undefined) continue;
+      return bits % 8 === 0 ? { offset: bits / 8 + found.offset, type: found.type } : undefined;
     }
     return undefined;
   }
@@ -132,6 +148,6 @@ export class BtfTypes {
   }
 
   #text(offset: number): string {
-    return offset < this.#strings.length ? stringAt(this.#strings, offset) : '';
+    return stringAt(this.#strings.subarray(offset, offset + LONGEST_NAME), 0);
   }
 }

@@ -146,7 +146,7 @@ class LinuxAwareness implements KernelAwareness {
     for (let leader = idle; leader !== undefined;) {
       tasks.set(leader.address, leader);
       yield* this.#addThreads(leader, tasks, next);
-      const address: bigint = leader.fields.u64(layout.next) - BigInt(layout.next);
+      const address: bigint = containerOf(leader.fields.u64(layout.next), layout.next);
       leader = address === initTask ? undefined : yield* next(address);
     }
     return [...tasks.values()];
@@ -155,10 +155,10 @@ class LinuxAwareness implements KernelAwareness {
   /** The other threads of a process: a circle through its `struct signal_struct`. */
   *#addThreads(leader: Task, tasks: Map<bigint, Task>, next: NextTask): Walk<void> {
     const { task: layout, threadHead } = this.#layout;
-    const head = leader.fields.u64(layout.signal) + BigInt(threadHead);
+    const head = BigInt.asUintN(64, leader.fields.u64(layout.signal) + BigInt(threadHead));
     let link = leader.fields.u64(layout.nextOfProcess);
     while (link !== head) {
-      const address = link - BigInt(layout.nextOfProcess);
+      const address = containerOf(link, layout.nextOfProcess);
       // A process whose first thread has ended: the circle comes back to it last.
       if (address === leader.address) break;
       const thread = yield* next(address);
@@ -179,7 +179,7 @@ class LinuxAwareness implements KernelAwareness {
       problem = `and what follows is left out: over ${MOST_TASKS} tasks`;
     const task = problem === undefined ? yield* this.#task(address, cr3) : undefined;
     if (task === undefined) {
-      const where = BigInt.asUintN(64, address).toString(16);
+      const where = address.toString(16);
       complaints.push(`task list: 0x${where} ${problem ?? 'is not mapped'}`);
     }
     return task;
@@ -208,14 +208,14 @@ class LinuxAwareness implements KernelAwareness {
     const frame = view && new StructureFields(view);
     return new Map([
       ...(frame?.registers(0, SWITCH_FRAME) ?? []),
-      ['rsp', stackPointer + BigInt(SWITCH_FRAME_BYTES)],
+      ['rsp', BigInt.asUintN(64, stackPointer + BigInt(SWITCH_FRAME_BYTES))],
       ['cs', KERNEL_CODE],
     ]);
   }
 
   /** From `struct mm_struct` to CR3; where the tables cannot be found, the kernel's own. */
   *#pageTable(mm: bigint, cr3: bigint, directMap: bigint): Walk<bigint> {
-    const table = yield* readU64(mm + BigInt(this.#layout.pageTable), cr3);
+    const table = yield* readU64(BigInt.asUintN(64, mm + BigInt(this.#layout.pageTable)), cr3);
     return table === undefined || table < directMap ? cr3 : BigInt.asUintN(52, table - directMap);
   }
 
@@ -233,4 +233,9 @@ class LinuxAwareness implements KernelAwareness {
       address,
     };
   }
+}
+
+/** Of a structure by the address of a member, which a hostile guest has below the member's offset. */
+function containerOf(member: bigint, offset: number): bigint {
+  return BigInt.asUintN(64, member - BigInt(offset));
 }

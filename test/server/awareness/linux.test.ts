@@ -120,6 +120,19 @@ describe.skipIf(missing('gcc'))('Linux', () => {
     expect(runWalk(kernel.currentThread(), () => new Uint8Array())).toBeUndefined();
   });
 
+  it('has 64-bit addresses where the lists of the guest lead beyond the first or the last', () => {
+    const everything = runWalk(kernel.threads(), ({ address: from, lengthBytes }) => {
+      expect(BigInt.asUintN(64, from)).toBe(from);
+      const bytes = new Uint8Array(lengthBytes);
+      bytes.fill(from === address('init_task') ? 0x01 : 0xff);
+      return bytes;
+    });
+    for (const thread of everything.items) {
+      expect(BigInt.asUintN(64, thread.address)).toBe(thread.address);
+      expect(thread.registers.get('rsp')).toBeLessThan(1n << 64n);
+    }
+  });
+
   it('is walked no further than a list that is circular, wild or endless', () => {
     const circle = walk(kernel.threads(), new Map([[link('kthreadd'), link('init')]]));
     expect(circle.items.map(({ tid }) => tid)).toEqual([0, 1, 7, 2]);
