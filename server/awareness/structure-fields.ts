@@ -1,3 +1,5 @@
+import { printable } from '../printable.ts';
+
 /** A structure of a guest's kernel, by the offsets of its members; what lies outside of it is 0. */
 export class StructureFields {
   readonly #view: DataView;
@@ -28,9 +30,4 @@ export class StructureFields {
   #has(offset: number, bytes: number): boolean {
     return offset >= 0 && offset + bytes <= this.#view.byteLength;
   }
-}
-
-/** A guest's string goes to terminals and into XML: what is not printable ASCII becomes `?`. */
-export function printable(text: string): string {
-  return text.replace(/[^ -~]/g, '?');
 }

@@ -3,6 +3,7 @@
  * .symtab of an ELF file (System V ABI, chapter 4, "Symbol Table"); a file without one gives an
  * empty table. Nothing here trusts the file: see `readElf`.
  */
+import { printable } from '../printable.ts';
 import { type ElfFile, type ElfSection, SECTION_TYPE, stringAt } from './elf-file.ts';
 
 export interface ElfSymbol {
@@ -38,7 +39,8 @@ export class SymbolTable {
   readonly #sorted: readonly ElfSymbol[];
   readonly #byName = new Map<string, ElfSymbol>();
 
-  constructor(symbols: readonly ElfSymbol[]) {
+  constructor(given: readonly ElfSymbol[]) {
+    const symbols = given.map(withPrintableName);
     this.#given = symbols;
     this.#sorted = symbols.filter(({ isConstant }) => isConstant !== true).sort(compareSymbols);
     for (const symbol of symbols) {
@@ -113,6 +115,12 @@ export class SymbolTable {
       ? this.describe(address)
       : `${place.symbol.name}+${place.offset + 1n}`;
   }
+}
+
+/** What names it is shown on the user's terminal, and need not be of the user's making. */
+function withPrintableName(symbol: ElfSymbol): ElfSymbol {
+  const name = printable(symbol.name);
+  return name === symbol.name ? symbol : { ...symbol, name };
 }
 
 /** Functions, sized symbols and shorter names win over other names for the same address. */

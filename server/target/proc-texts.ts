@@ -1,5 +1,6 @@
 /** The texts of files below /proc, as Linux writes them (proc(5)) and gdb parses them. */
 import type { PageMapping } from '../../machine/index.ts';
+import { printable } from '../printable.ts';
 import { type BackedMachine, type BackedRegion, backedRegions } from './backed-regions.ts';
 import { type MappedMachine, type MappedRegion, mappedRegions } from './mapped-regions.ts';
 
@@ -149,9 +150,4 @@ export function statText(process: ProcProcess): string {
   ];
   for (const [number, value] of known) fields[number - 1] = value;
   return `${fields.join(' ')}\n`;
-}
-
-/** A guest's name may hold anything. */
-function printable(name: string): string {
-  return name.replace(/[^ -~]/g, '?');
 }

@@ -5,7 +5,7 @@
  */
 import { type ElfFile, readElf, readLoaded, readNotes, stringAt } from '../../symbols/elf-file.ts';
 import { SymbolTable } from '../../symbols/symbol-table.ts';
-import { printable } from '../structure-fields.ts';
+import { printable } from '../../printable.ts';
 
 type FieldType = 'u32' | 'u64';
 type Fields = Readonly<Record<string, FieldType>>;

@@ -26,6 +26,12 @@ describe('the symbol table', () => {
     expect(table.describe(0x110n)).toBe('next');
   });
 
+  it('has no names that a terminal would obey', () => {
+    const table = new SymbolTable([symbol('\x1b]0;title\x07main\x9b31m', 0x100n, 8n)]);
+    expect(table.describe(0x101n)).toBe('?]0;title?main?31m+1');
+    expect(table.movedBy(8n).describe(0x108n)).toBe('?]0;title?main?31m');
+  });
+
   it('prefers a function to a label at the same address', () => {
     const label = symbol('label', 0x100n, 0n, false);
     expect(new SymbolTable([symbol('run', 0x100n, 8n), label]).describe(0x100n)).toBe('run');
