@@ -10,7 +10,13 @@ import type { Upstream } from './upstream.ts';
 import type { UpstreamRegister } from './upstream-registers.ts';
 
 /** The kernel's names for what a description calls otherwise. */
-const SAVED_NAMES: Readonly<Record<string, string>> = { eflags: 'rflags' };
+const SAVED_NAMES: Readonly<Record<string, string>> = {
+  eflags: 'rflags',
+  // Those of an i386.
+  ...Object.fromEntries(
+    ['ax', 'bx', 'cx', 'dx', 'si', 'di', 'bp', 'sp', 'ip'].map((name) => [`e${name}`, `r${name}`]),
+  ),
+};
 const EXPEDITED = ['rip', 'rsp', 'rbp'];
 
 export interface RegisterSources {
@@ -28,6 +34,11 @@ export class ProxyRegisters implements TargetRegisters {
   constructor(upstream: Upstream, sources: RegisterSources) {
     this.upstream = upstream;
     this.sources = sources;
+  }
+
+  /** An i386's are of four bytes. */
+  get pointerBytes(): number {
+    return this.named('rip')?.lengthBytes ?? 8;
   }
 
   get programCounter(): number {
@@ -104,19 +115,23 @@ export class ProxyRegisters implements TargetRegisters {
         .registers()
         .filter(isNumber)
         .map(({ name, offset, lengthBytes }) => [
-          SAVED_NAMES[name] ?? name,
+          savedName({ name }),
           fromLittleEndian(block.subarray(offset, offset + lengthBytes)),
         ]),
     );
   }
 
   private named(name: string): UpstreamRegister | undefined {
-    return this.sources.registers().find((register) => register.name === name);
+    return this.sources.registers().find((register) => savedName(register) === name);
   }
 }
 
+function savedName({ name }: Pick<UpstreamRegister, 'name'>): string {
+  return SAVED_NAMES[name] ?? name;
+}
+
 function saved(values: RegisterValues, register: UpstreamRegister): Uint8Array | undefined {
-  const value = values.get(SAVED_NAMES[register.name] ?? register.name);
+  const value = values.get(savedName(register));
   const bits = register.lengthBytes * 8;
   return value === undefined || bits > 64 ? undefined : littleEndian(value, bits);
 }

@@ -17,6 +17,7 @@ import type { ThreadsView } from '../monitor/threads.ts';
 import { readElf } from '../symbols/elf-file.ts';
 import { SymbolTable } from '../symbols/symbol-table.ts';
 import { hostImage } from '../target/host-image.ts';
+import { TRIPLES } from '../target/image-architecture.ts';
 import { bootPath, MachineFiles } from '../target/machine-files.ts';
 import {
   describeThread,
@@ -33,6 +34,7 @@ import type {
   OsDataTable,
   StopCause,
   Target,
+  TargetIdentity,
   TargetMemory,
   TargetState,
   TargetStop,
@@ -83,11 +85,6 @@ export class ProxyTarget implements Target {
   readonly memory: TargetMemory;
   readonly files?: MachineFiles;
   readonly monitor: ProxyMonitor;
-  readonly identity = {
-    triple: 'x86_64-unknown-none-elf',
-    pointerBytes: 8,
-    hostName: 'exoscope proxy',
-  };
   readonly breakpoints = {
     kinds: [0, 1, 2, 3, 4] as const,
     insert: async (owner: BreakpointOwner, breakpoint: Breakpoint) => {
@@ -169,6 +166,12 @@ export class ProxyTarget implements Target {
     this.files = offeredFiles(image, this.kernel);
     const onHost = hostImage(image.name, readElf(image.content));
     if (onHost !== undefined) this.hostImage = onHost;
+  }
+
+  get identity(): TargetIdentity {
+    const { pointerBytes } = this.registers;
+    const triple = TRIPLES[pointerBytes === 4 ? 'i386' : 'x86-64'];
+    return { triple, pointerBytes, hostName: 'exoscope proxy' };
   }
 
   /** Resolves when the stub has answered for the first time. */
