@@ -17,11 +17,12 @@ const HANDLERS = 0x69_0000;
 /** Any more selectors point behind the bench guest's GDT. */
 const CODE_SELECTOR = 0x08;
 
-/** RAM, its end, the local APIC, the top of 4 GiB, non-canonical, the far end, tables, code. */
+/** RAM, its end, both APICs, the HPET, the top of 4 GiB, non-canonical, the far end, tables, code. */
 export const EVIL_ADDRESSES = [
   0n, 0x1000n, 0xffen, BigInt(CODE), BigInt(CODE) + 0xff8n, BigInt(TABLES), BigInt(IDT),
-  BigInt(STACK), 0xff_fff8n, 0x100_0000n, 0xfee0_0000n, 0xfee0_0ff0n, 0xfec0_0000n, 0xffff_fff0n,
-  0x1_0000_0000n, 0x7fff_ffff_fff8n, 0x8000_0000_0000n, 0xffff_7fff_ffff_ffffn,
+  BigInt(STACK), 0xff_fff8n, 0x100_0000n, 0xfee0_0000n, 0xfee0_0ff0n, 0xfec0_0000n, 0xfec0_0010n,
+  0xfed0_0000n, 0xfed0_00ecn, 0xfed0_0ff8n, 0xffff_fff0n, 0x1_0000_0000n, 0x7fff_ffff_fff8n,
+  0x8000_0000_0000n, 0xffff_7fff_ffff_ffffn,
   0xffff_8000_0000_0000n, 0xffff_ffff_ffff_fff8n,
 ]; // prettier-ignore
 
