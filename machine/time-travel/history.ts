@@ -60,7 +60,7 @@ export interface HistoryLimits {
 }
 
 const LIMITS: HistoryLimits = { inputs: 200_000, states: 48, stateBytes: 256 * 2 ** 20 };
-/** The last states of a segment stay when others go. */
+/** The last states of a segment stay when others go, as long as memory lasts. */
 const LATEST_CHECKPOINTS = 8;
 
 export class History {
@@ -138,6 +138,11 @@ export class History {
     this.#cursor += 1;
   }
 
+  /** Whether a state of so many bytes would stay at all. */
+  hasRoomFor(bytes: number): boolean {
+    return bytes <= this.#limits.stateBytes;
+  }
+
   checkpoint(at: Position, state: CheckpointState): void {
     const { last } = this;
     if (last === undefined) return;
@@ -167,9 +172,15 @@ export class History {
       });
       this.segments.forEach((segment, index) => (segment.checkpoints = thinned[index]!));
       if (isThinner) continue;
-      if (this.segments.length === 1) return;
-      this.segments.shift();
+      if (this.segments.length > 1) this.segments.shift();
+      else if (!this.#dropOldest()) return;
     }
+  }
+
+  /** False: only the state with which the past begins is left, without which there is none. */
+  #dropOldest(): boolean {
+    const { checkpoints } = this.segments[0]!;
+    return checkpoints.splice(1, 1).length > 0;
   }
 
   /** What was to come will not: the machine has been given something else. */

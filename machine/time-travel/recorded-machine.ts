@@ -171,17 +171,15 @@ export class RecordedMachine extends Machine {
     if (this.history.isFull) this.history.forget();
     const isNew = this.#isChanged || this.history.last === undefined;
     const started = this.#clock();
-    if (!isNew && started < this.#checkpointAfterMs) {
-      this.#checkpointAt = this.icount + CHECKPOINT_INSTRUCTIONS;
-      return;
+    this.#checkpointAt = this.icount + CHECKPOINT_INSTRUCTIONS;
+    if (isNew) this.history.begin(positionOf(this), this.saveBeside(this.history.latestState));
+    else if (started < this.#checkpointAfterMs) return;
+    else if (this.history.hasRoomFor(this.savedBytes())) {
+      this.history.checkpoint(positionOf(this), this.saveBeside(this.history.latestState));
     }
-    const state = this.saveBeside(this.history.latestState);
-    if (isNew) this.history.begin(positionOf(this), state);
-    else this.history.checkpoint(positionOf(this), state);
     this.#isChanged = false;
     const finished = this.#clock();
     this.#checkpointAfterMs = finished + RUN_PER_CHECKPOINT * (finished - started);
-    this.#checkpointAt = this.icount + CHECKPOINT_INSTRUCTIONS;
   }
 
   #noteIdle(reason: StopReason): StopReason {

@@ -152,6 +152,7 @@ export class Retrospect {
       distance = distance > least ? distance / DISTANCE_RATIO : 0n;
       if (distance < NEARBY_INSTRUCTIONS) distance = NEARBY_INSTRUCTIONS;
       while (replayer.run(goal - distance, PAUSE_INSTRUCTIONS) === 'more') yield;
+      if (!this.#history.hasRoomFor(this.#replica.machine.savedBytes())) return;
       last = replayer.checkpoint(last);
       this.#history.keep(segment, last);
     }

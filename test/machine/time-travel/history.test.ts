@@ -61,6 +61,32 @@ describe('the states of a run', () => {
   });
 });
 
+describe('states that have nothing in common', () => {
+  /** Ten states of a run, each of four pages of its own. */
+  function lavish(stateBytes: number, origin?: CheckpointState): History {
+    const history = new History({ inputs: 10, states: 1000, stateBytes });
+    history.begin(at(0), origin);
+    for (let index = 1; index <= 10; index++) {
+      history.checkpoint(at(index), state({ 1: index, 2: index, 3: index, 4: index }));
+    }
+    return history;
+  }
+  const kept = (history: History): number[] =>
+    history.last!.checkpoints.map(({ at: { icount } }) => Number(icount));
+
+  it('take no more memory than they may either: of a run the latest stay', () => {
+    expect(kept(lavish(9 * PAGE))).toEqual([0, 9, 10]);
+    expect(kept(lavish(9 * PAGE, state({ 1: 99 })))).toEqual([0, 9, 10]);
+  });
+
+  it('do not stay when one is too much, but for the one with which the past begins', () => {
+    expect(kept(lavish(3 * PAGE))).toEqual([0]);
+    const origin = state({ 1: 99, 2: 99, 3: 99, 4: 99 });
+    expect(kept(lavish(3 * PAGE, origin))).toEqual([0]);
+    expect(lavish(3 * PAGE).hasRoomFor(4 * PAGE)).toBe(false);
+  });
+});
+
 describe('what came from outside', () => {
   function history(): History {
     const made = new History();
