@@ -18,6 +18,8 @@ const MOST_OUTPUT = 64 * 1024;
 
 /** Operations after which a slice ends, so that the debugger is heard: about a millisecond. */
 export const MOST_SLICE_STEPS = 50_000;
+/** What is asked at one instruction cannot be cut: so much of it, some 20 ms, is too much. */
+const MOST_INSTRUCTION_STEPS = 20 * MOST_SLICE_STEPS;
 
 export class MachineAgent implements AgentEnvironment {
   readonly variables = new Map<number, bigint>();
@@ -28,6 +30,8 @@ export class MachineAgent implements AgentEnvironment {
   #isCut = false;
   #spent = 0;
   #isSliceOver = false;
+  /** Since the last slice ended. */
+  #spentInSlice = 0;
 
   constructor(
     machine: MachineView & Pick<MachineControl, 'endSlice'>,
@@ -81,10 +85,20 @@ export class MachineAgent implements AgentEnvironment {
 
   spend(steps: number): void {
     this.#spent += steps;
+    this.#spentInSlice += steps;
     if (this.#spent < MOST_SLICE_STEPS) return;
     this.#spent = 0;
     this.#isSliceOver = true;
     this.#machine.endSlice?.();
+  }
+
+  sliceIsOver(): void {
+    this.#spentInSlice = 0;
+  }
+
+  /** More has been done at this instruction than anybody can wait for: the slice was to end before it. */
+  get isExhausted(): boolean {
+    return this.#spentInSlice > MOST_INSTRUCTION_STEPS;
   }
 
   /** Whether so much has been done since the last call that a slice should end. */

@@ -107,6 +107,7 @@ export class Collector implements AgentTrace {
 
   text(address: bigint, lengthBytes: number): void {
     const most = Math.min(lengthBytes, LONGEST_PIECE);
+    this.environment.spend?.(most >> BYTES_OF_STEP_SHIFT);
     const zero = this.environment.bytes(address, most).indexOf(0);
     this.memory(address, zero < 0 ? most : zero + 1);
   }

@@ -57,6 +57,8 @@ export interface TracingParts {
   readonly readOnly: readonly Region[];
 }
 
+const TOO_MUCH = new AgentError('the tracepoints of one place take too long');
+
 interface Stepping {
   readonly tracepoint: Tracepoint;
   left: number;
@@ -326,6 +328,7 @@ export class MachineTracepoints implements TargetTracepoints {
 
   /** The slice is over: what ended in it leaves the machine. */
   afterSlice(): void {
+    this.#agent.sliceIsOver();
     if (this.#state !== 'running' && this.#hooks.size > 0) this.#disarm();
   }
 
@@ -372,6 +375,7 @@ export class MachineTracepoints implements TargetTracepoints {
   #hit(tracepoint: Tracepoint): void {
     if (this.#state !== 'running' || this.#parts.isRepeating?.() === true) return;
     try {
+      if (this.#agent.isExhausted) throw TOO_MUCH;
       if (!tracepoint.isMet()) return;
     } catch (error) {
       this.#failed(error, tracepoint);

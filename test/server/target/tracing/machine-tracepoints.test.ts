@@ -7,6 +7,7 @@ import { readElf } from '../../../../server/symbols/elf-file.ts';
 import { SymbolTable } from '../../../../server/symbols/symbol-table.ts';
 import { MachineTarget } from '../../../../server/target/machine-target.ts';
 import type { TraceAction, TraceFrame } from '../../../../server/target/target.ts';
+import { smallGuest } from '../../../machine/small-guest.ts';
 import { KERNEL_IMAGE, symbolAddress } from '../../fake-exo.ts';
 import { FakeMachine } from '../../fake-machine.ts';
 
@@ -49,6 +50,43 @@ async function runUntil(target: MachineTarget, isDone: () => boolean): Promise<v
   target.interrupt();
   if (!isDone()) throw new Error('it did not come to that');
 }
+
+describe('many large frames', () => {
+  const address = 0x10_0020n;
+  const frame: TraceAction = { kind: 'memory', offset: 0x10_0000n, lengthBytes: 1_000_000 };
+
+  /** A guest that is at one place over and over, with so many tracepoints there. */
+  function traced(count: number): MachineTarget {
+    const machine = smallGuest([0x90, 0xeb, 0xfd]);
+    const target = new MachineTarget({ machine, image: new Uint8Array(), imageName: '' });
+    target.tracepoints.configure({ isCircular: true, bufferBytes: 1 << 28 });
+    for (let number = 1; number <= count; number++) {
+      const place = { number, address };
+      target.tracepoints.define({ ...place, isEnabled: true, stepCount: 0, passCount: 0 });
+      target.tracepoints.addActions(place, [frame]);
+    }
+    target.tracepoints.start();
+    return target;
+  }
+
+  it('end the trace when those of one place take longer than anybody can wait for', async () => {
+    const target = traced(1000);
+    const { tracepoints } = target;
+    await runUntil(target, () => tracepoints.status().stop !== 'running');
+    const { stop, framesCreated } = tracepoints.status();
+    const text = 'the tracepoints of one place take too long';
+    expect(stop).toMatchObject({ kind: 'error', text });
+    expect(framesCreated).toBeGreaterThan(100);
+    expect(framesCreated).toBeLessThan(200);
+  });
+
+  it('go on when each time they are few', async () => {
+    const target = traced(3);
+    const { tracepoints } = target;
+    await runUntil(target, () => tracepoints.status().framesCreated >= 1000);
+    expect(tracepoints.status().stop).toBe('running');
+  });
+});
 
 describe('tracepoints over a machine', () => {
   const place = { number: 3, address: 0x1004n };
