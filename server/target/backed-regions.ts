@@ -27,6 +27,8 @@ const SMALL_BYTES = 0x10000n;
 /** A hostile guest maps the same fragments over and over. */
 const MOST_PIECES = 1 << 18;
 const PAGE = 0x1000n;
+/** An ELF file, such as a core, has at most 65,534 segments; gdb parses five lines for each. */
+export const MOST_IN_CORE = 16_384;
 
 /**
  * The mappings below `cr3`, or those in force, as regions of one backing and of equal rights by `isAlike`.
@@ -41,11 +43,16 @@ export function backedRegions(
 ): { readonly regions: readonly BackedRegion[]; readonly isCut: boolean } {
   const { ramBytes } = machine;
   const used = machine.usedRam();
-  const pieces = new Joined(isAlike);
-  const isCut = forEachMapping(machine, cr3, (mapping) => {
+  const regions = new Joined(isAlike);
+  const pieces = new Joined(isAlike, (piece) => {
+    for (const part of withoutSmallZeros(piece, whole)) regions.add(part);
+  });
+  // One more than is shown will do.
+  const isEnough = (): boolean => pieces.count >= MOST_PIECES || regions.count > MOST_IN_CORE;
+  const visit = (mapping: PageMapping): void => {
     const physical = Number(mapping.physical);
     const end = physical + mapping.lengthBytes;
-    for (let at = physical; at < end && pieces.regions.length < MOST_PIECES;) {
+    for (let at = physical; at < end && !isEnough();) {
       const stretch = stretchAt(used, ramBytes, at);
       const next = Math.min(stretch.end, end);
       const start = mapping.linear + BigInt(at - physical);
@@ -53,31 +60,50 @@ export function backedRegions(
       pieces.add({ start, end: start + BigInt(next - at), first: mapping, backing });
       at = next;
     }
-  });
-  const regions = new Joined(isAlike);
-  for (const piece of pieces.regions) {
-    for (const part of withoutSmallZeros(piece, whole)) regions.add(part);
-  }
-  return { regions: regions.regions, isCut: isCut || pieces.regions.length >= MOST_PIECES };
+  };
+  const isCut = forEachMapping(machine, cr3, visit, isEnough);
+  pieces.finish();
+  regions.finish();
+  return { regions: regions.list, isCut };
 }
 
 /** Regions in ascending order; what continues the last one is added to it. */
 class Joined {
-  readonly regions: BackedRegion[] = [];
+  readonly list: BackedRegion[] = [];
   readonly #isAlike: (left: PageMapping, right: PageMapping) => boolean;
+  readonly #onWhole: (region: BackedRegion) => void;
+  #last: BackedRegion | undefined;
+  /** Regions that have begun. */
+  count = 0;
 
-  constructor(isAlike: (left: PageMapping, right: PageMapping) => boolean) {
+  /** `onWhole`: nothing can be added to it any more; absent: it joins the list. */
+  constructor(
+    isAlike: (left: PageMapping, right: PageMapping) => boolean,
+    onWhole?: (region: BackedRegion) => void,
+  ) {
     this.#isAlike = isAlike;
+    this.#onWhole = onWhole ?? ((region) => void this.list.push(region));
   }
 
   add(region: BackedRegion): void {
-    const last = this.regions.at(-1);
+    const last = this.#last;
     const continues =
       last?.end === region.start &&
       last.backing === region.backing &&
       this.#isAlike(last.first, region.first);
-    if (continues) last.end = region.end;
-    else this.regions.push({ ...region });
+    if (continues) {
+      last.end = region.end;
+      return;
+    }
+    this.finish();
+    this.#last = { ...region };
+    this.count++;
+  }
+
+  /** The last one is whole. */
+  finish(): void {
+    if (this.#last !== undefined) this.#onWhole(this.#last);
+    this.#last = undefined;
   }
 }
 

@@ -38,19 +38,26 @@ export function mappedRegions(
   return { regions, isCut };
 }
 
-/** Whether there are more mappings than were visited. While paging is off, RAM is what it is. */
+/**
+ * Whether there are more mappings than were visited, which are no more once `isEnough`. While paging is
+ * off, RAM is what it is.
+ */
 export function forEachMapping(
   machine: MappedMachine,
   cr3: bigint | undefined,
   visit: (mapping: PageMapping) => void,
+  isEnough: () => boolean = () => false,
 ): boolean {
   if (cr3 === undefined && ((machine.readRegister('cr0') ?? 0n) & CR0_PG) === 0n) {
     visit(unpaged(machine.ramBytes));
-    return false;
+    return isEnough();
   }
   const walk = machine.mappings(cr3)[Symbol.iterator]();
   let step = walk.next();
-  for (; step.done !== true; step = walk.next()) visit(step.value);
+  for (; step.done !== true; step = walk.next()) {
+    visit(step.value);
+    if (isEnough()) return true;
+  }
   return step.value === 'cut';
 }
 

@@ -1,7 +1,12 @@
 /** The texts of files below /proc, as Linux writes them (proc(5)) and gdb parses them. */
 import type { PageMapping } from '../../machine/index.ts';
 import { printable } from '../printable.ts';
-import { type BackedMachine, type BackedRegion, backedRegions } from './backed-regions.ts';
+import {
+  type BackedMachine,
+  type BackedRegion,
+  backedRegions,
+  MOST_IN_CORE,
+} from './backed-regions.ts';
 import { type MappedMachine, type MappedRegion, mappedRegions } from './mapped-regions.ts';
 
 export interface ProcProcess {
@@ -25,8 +30,6 @@ export interface Landmark {
 
 /** A hostile guest's; some five megabytes of text. */
 const MOST_REGIONS = 65_536;
-/** An ELF file, such as a core, has at most 65,534 segments; gdb parses five lines for each. */
-const MOST_IN_CORE = 16_384;
 /** proc(5), VmFlags: memory mapped to a device, memory that core dumps exclude. */
 const BACKING_FLAGS = { used: [], zero: ['dd'], 'no RAM': ['io'] } as const;
 /** Linux pads its lines so that names stand below each other. */
