@@ -3,8 +3,9 @@
  * unless the user insists, a Unix socket is its owner's alone, and a connection that does not begin like
  * a debugger is closed at once: a web page can make a browser post to loopback.
  */
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { connectSession, type Connect } from './connection.ts';
 import { formatAddress, isLoopback, UsageError, type ListenAddress } from './listen-address.ts';
 import { Session } from './session.ts';
@@ -123,7 +124,9 @@ const LISTEN_FAILURES: Readonly<Record<string, string>> = {
 
 function listenError(error: NodeJS.ErrnoException, address: ListenAddress): ListenError {
   const where = formatAddress(address);
-  const code = error.code ?? error.message;
+  // libuv says EACCES of a socket in a folder that does not exist (uv_pipe_bind).
+  const lacksFolder = address.kind === 'unix' && !existsSync(dirname(address.path));
+  const code = lacksFolder ? 'ENOENT' : (error.code ?? error.message);
   const reason = LISTEN_FAILURES[code] ?? `cannot listen there (${code})`;
   return new ListenError(`${where} ${reason}`);
 }
